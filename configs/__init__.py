@@ -1,0 +1,1 @@
+"""Plain values; one file per stage and system."""

@@ -1,0 +1,1 @@
+"""Contracts that every part shares: stage, state, batch, errors, optimizers."""

@@ -1,0 +1,49 @@
+"""The contract between a training job and the one loop that runs it.
+
+A stage is made by `make(config) -> Stage` in its own package (`jaxtalk.systems.*`,
+`jaxtalk.pretraining.*`). All functions are pure closures over the config; weights of finished
+stages come in as `frozen`, an argument of its own, so that they are neither donated, nor
+differentiated, nor written again with each checkpoint.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+
+def no_flags(step):
+    """Flags of a stage whose every step is the same."""
+    del step
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One training job.
+
+    Attributes:
+      name: key of the stage in the recipe and in the work directory, e.g. "psp".
+      frozen: names of the stages whose exported variables it takes.
+      batch_spec: key of the batch -> (shape without the batch axis, numpy dtype); see
+        `jaxtalk.core.batch`.
+      init: (rng, frozen) -> TrainState. Usable under `eval_shape` and `jit(out_shardings=...)`.
+      train_step: (state, frozen, batch, rng, *, flags) -> (TrainState, {name: scalar}); `flags` is
+        hashable and static.
+      eval_step: (state, frozen, batch) -> {name: [B]}, one value per example.
+      preview: (state, frozen, batch, rng) -> {name: images [N, H, W, 3] or videos
+        [N, T, H, W, 3] in [-1, 1]} for picture grids and short clips.
+      export: (state) -> network name -> variables: what later stages and `Talker` take.
+      flags_at: step (int) -> flags, e.g. whether the lazy regulariser runs.
+      best: (metric name, "min" | "max") by which the best checkpoint is chosen.
+    """
+
+    name: str
+    frozen: tuple[str, ...]
+    batch_spec: dict[str, tuple[tuple[int, ...], Any]]
+    init: Callable
+    train_step: Callable
+    eval_step: Callable
+    preview: Callable
+    export: Callable
+    flags_at: Callable[[int], Any] = no_flags
+    best: tuple[str, str] = ("loss", "min")

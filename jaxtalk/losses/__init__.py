@@ -1,0 +1,1 @@
+"""Pure, keyword-only losses; one value per example."""

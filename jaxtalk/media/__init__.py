@@ -1,0 +1,1 @@
+"""Audio, video and picture files to arrays and back; numpy only."""

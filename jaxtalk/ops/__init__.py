@@ -1,0 +1,1 @@
+"""Pure jnp operations that networks and steps are made of."""

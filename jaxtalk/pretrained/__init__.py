@@ -1,0 +1,1 @@
+"""Names of public checkpoints -> our variables, one map per network."""

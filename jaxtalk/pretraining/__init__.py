@@ -1,0 +1,1 @@
+"""Stages that make the frozen networks of the systems."""

@@ -1,0 +1,44 @@
+"""Installation. Extras: `demo` is what the quickstart needs, `test` what the suite needs."""
+
+from setuptools import find_packages, setup
+
+DEMO = ["espeakng-loader>=0.2.4", "tensorboardX>=2.6"]
+TEST = [*DEMO, "pytest>=8", "ruff>=0.6", "scipy>=1.11"]
+
+setup(
+    name="jaxtalk",
+    version="0.1.0",
+    description="Talking heads from one portrait and speech, in JAX and Flax",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["jaxtalk*", "configs*", "tfds_builders*"]),
+    install_requires=[
+        "absl-py>=2",
+        "array_record>=0.8",
+        "av>=14",
+        "chex>=0.1.89",
+        "flax>=0.12",
+        "grain>=0.2.12",
+        "importlib_resources>=6",  # tensorflow-datasets imports it without declaring it
+        "jax>=0.10",
+        "librosa>=0.11",
+        "ml_collections>=1",
+        "numpy>=2",
+        "optax>=0.2.5",
+        "orbax-checkpoint>=0.11.25",
+        "pillow>=11",
+        "tensorflow-datasets>=4.9.8",
+    ],
+    extras_require={
+        "demo": DEMO,
+        "app": ["gradio>=5"],
+        # mediapipe pins numpy 1 and opencv-contrib; what it really needs is listed here, and
+        # launch/install_face.sh installs the wheel itself with --no-deps.
+        "face": ["flatbuffers", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
+        "phonemes": ["pocketsphinx>=5.0.4"],
+        "test": TEST,
+        "cuda": ["jax[cuda13]>=0.10"],
+        "tpu": ["jax[tpu]>=0.10"],
+    },
+)
