@@ -1,16 +1,16 @@
 """Schema of the batches that the loader makes and the stages take.
 
-| key            | shape                  | dtype   | range and unit                                |
-|----------------|------------------------|---------|-----------------------------------------------|
-| `frames`       | [B, H, W, 3]           | uint8   | RGB 0..255                                    |
-| `video`        | [B, T, H, W, 3]        | uint8   | RGB 0..255, consecutive frames at 25 fps      |
-| `window`       | [B, T_w, H, W, 3]      | uint8   | the real frames `window_start .. + T_w`       |
-| `window_start` | [B]                    | int32   | first frame of the window in the code sequence|
-| `w`            | [B, T, num_ws, w_dim]  | float32 | style codes of consecutive frames             |
-| `audio`        | [B, excerpt_samples(T)]| int16   | 16 kHz mono, see `jaxtalk.ops.mel`            |
-| `landmarks`    | [B, 68, 2]             | float32 | -1 left or top edge, 1 right or bottom edge   |
-| `expression`   | [B, 64]                | float32 | coefficients of the corpus' own basis         |
-| `speaker_id`   | [B]                    | int32   | dense index inside the training split         |
+| key            | shape                   | dtype   | range and unit                             |
+|----------------|-------------------------|---------|--------------------------------------------|
+| `frames`       | [B, H, W, 3]            | uint8   | RGB 0..255                                 |
+| `video`        | [B, T, H, W, 3]         | uint8   | RGB 0..255, consecutive frames at 25 fps   |
+| `window`       | [B, T_w, H, W, 3]       | uint8   | the real frames `window_start .. + T_w`    |
+| `window_start` | [B]                     | int32   | where the window begins in the codes       |
+| `w`            | [B, T, num_ws, w_dim]   | float32 | style codes of consecutive frames          |
+| `audio`        | [B, excerpt_samples(T)] | int16   | 16 kHz mono, see `jaxtalk.ops.mel`         |
+| `landmarks`    | [B, 68, 2]              | float32 | -1 left or top edge, 1 right or bottom     |
+| `expression`   | [B, 64]                 | float32 | coefficients of the corpus' own basis      |
+| `speaker_id`   | [B]                     | int32   | dense index inside the training split      |
 """
 
 import jax.numpy as jnp

@@ -32,7 +32,8 @@ class Stage:
       eval_step: (state, frozen, batch) -> {name: [B]}, one value per example.
       preview: (state, frozen, batch, rng) -> {name: images [N, H, W, 3] or videos
         [N, T, H, W, 3] in [-1, 1]} for picture grids and short clips.
-      export: (state) -> network name -> variables: what later stages and `Talker` take.
+      export: (state, frozen) -> network name -> variables: all that later stages and `Talker`
+        take from this stage, complete in itself.
       flags_at: step (int) -> flags, e.g. whether the lazy regulariser runs.
       best: (metric name, "min" | "max") by which the best checkpoint is chosen.
     """
