@@ -1,0 +1,64 @@
+"""The image encoder: pixel2style2pixel, image -> w+ code of the generator (supplement B).
+
+  python -m jaxtalk.train --config configs/psp.py            frozen stages from the bundle
+  python -m jaxtalk.train --config configs/psp.py:scratch    trains the stages before it, too
+
+Demo: 2 CPU cores, about 10 minutes for this stage.
+Paper: 500k steps, batch 8, on the frozen generator.
+
+Deviation of the demo: `model.train_generator` is true. A few CPU minutes of adversarial training
+from noise give no useful generator, so here encoder and generator train together as an
+autoencoder, with the losses of eq. 20. The paper preset keeps the generator frozen.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import arcface, common, perceptual, stylegan3
+
+
+def stage_config(preset="demo"):
+    """Values of the stage."""
+    size = common.sizes(preset)
+    demo = preset == "demo"
+    return common.stage(
+        "jaxtalk.pretraining.psp",
+        model=ConfigDict(
+            {
+                "dtype": size.dtype,
+                "image_size": size.image_size,
+                "generator": stylegan3.generator_values(preset),
+                "encoder": {
+                    "num_styles": size.num_ws,
+                    "w_dim": size.w_dim,
+                    "width": 12 if demo else 64,
+                },
+                "lpips_width": perceptual.stage_config(preset).model.width,
+                "arcface": {
+                    "width": arcface.stage_config(preset).model.width,
+                    "embedding_dim": arcface.stage_config(preset).model.embedding_dim,
+                    "image_size": arcface.stage_config(preset).model.face_size,
+                },
+                "train_generator": demo,
+                "ema_decay": 0.995 if demo else 0.999,
+            }
+        ),
+        loss=ConfigDict(
+            {"l2_weight": 1.0, "lpips_weight": 0.8, "id_weight": 0.1, "w_norm_weight": 0.01}
+        ),
+        optimizer=common.adam(2e-3, clip_norm=1.0) if demo else common.adam(1e-4, name="ranger"),
+        data=ConfigDict({"kind": "frames"}),
+        batch_size=16 if demo else 8,
+        num_steps=1_000 if demo else 500_000,
+    )
+
+
+def get_config(arg="demo"):
+    """The recipe of this stage and those before it; arg: "demo", "scratch" or "paper"."""
+    preset = "demo" if arg == "scratch" else arg
+    stages = {
+        "perceptual": perceptual.stage_config(preset),
+        "arcface": arcface.stage_config(preset),
+        "stylegan3": stylegan3.stage_config(preset),
+        "psp": stage_config(preset),
+    }
+    return common.recipe(preset, stages, use_bundle=arg == "demo")

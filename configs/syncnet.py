@@ -1,0 +1,38 @@
+"""The lip-sync expert: contrastive SyncNet, section 3.1, equations 3 and 4.
+
+  python -m jaxtalk.train --config configs/syncnet.py
+
+Demo: 2 CPU cores, about 5 minutes.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def stage_config(preset="demo"):
+    """Values of the stage; batch_size counts clips."""
+    size = common.sizes(preset)
+    demo = preset == "demo"
+    return common.stage(
+        "jaxtalk.pretraining.syncnet",
+        model=ConfigDict(
+            {
+                "dtype": size.dtype,
+                "image_size": size.image_size,
+                "width": 8 if demo else 64,
+                "audio_width": 16 if demo else 64,
+                "embedding_dim": 128 if demo else 512,
+            }
+        ),
+        loss=ConfigDict({"temperature": 0.07, "num_anchors": 6, "min_gap_frames": 2}),
+        optimizer=common.adam(1e-3 if demo else 1e-4, clip_norm=1.0),
+        data=ConfigDict({"kind": "clips", "clip_frames": 32 if demo else 50}),
+        batch_size=8 if demo else 64,
+        num_steps=1_500 if demo else 200_000,
+    )
+
+
+def get_config(arg="demo"):
+    """The recipe of this stage alone; arg: "demo" or "paper"."""
+    return common.recipe(arg, {"syncnet": stage_config(arg)}, use_bundle=False)
