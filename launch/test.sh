@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs into .venv and passes the linter and the tests: bash launch/test.sh [pytest arguments]
+# PYTHON names the interpreter (3.11 or newer; default: the first such one found).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash launch/venv.sh test
+.venv/bin/python -m ruff check .
+.venv/bin/python -m ruff format --check .
+.venv/bin/python -m pytest "$@"

@@ -1,0 +1,197 @@
+"""The launch scripts, run against stand-ins for gcloud and srun that write down what they get."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SCRIPTS = [*sorted((ROOT / "launch").glob("*.sh")), ROOT / ".ci/run"]
+TPU = ["--name", "talk", "--zone", "us-east5-a", "--bucket", "talk-bucket", "--type", "v5p-32"]
+
+
+def bash(script, *args, cwd=ROOT, **env):
+    return subprocess.run(
+        ["bash", str(script), *args],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def stand_in(folder, name, body):
+    """An executable `name` in folder/bin that logs its arguments; returns a PATH that finds it."""
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    log = f'line="$*"; echo "{name} ${{line//$\'\\n\'/ }}" >> {folder}/log'
+    path.write_text(f"#!/usr/bin/env bash\n{log}\n{body}\n")
+    path.chmod(0o755)
+    return f"{path.parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_executable_and_pass_shellcheck(script):
+    assert os.access(script, os.X_OK)
+    shellcheck = pathlib.Path(sys.executable).with_name("shellcheck")
+    found = subprocess.run([shellcheck, script], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
+def test_ci_runs_the_test_script():
+    assert "exec bash launch/test.sh" in (ROOT / ".ci/run").read_text()
+
+
+# Cloud TPU
+
+
+def test_tpu_dry_run_prints_every_command_and_calls_none(tmp_path):
+    path = stand_in(tmp_path, "gcloud", "exit 1")
+    done = bash(
+        "launch/tpu_pod.sh",
+        *("train", *TPU, "--spot", "--dry_run", "--", "--config", "configs/styletalker.py:paper"),
+        PATH=path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "log").exists()
+    verbs = ["tpu-vm create talk", "git archive", "tpu-vm scp", "tpu-vm ssh", "jaxtalk.train"]
+    positions = [done.stdout.index(verb) for verb in verbs]
+    assert positions == sorted(positions)
+    assert "--accelerator-type=v5p-32 --version=v2-alpha-tpuv5 --spot" in done.stdout
+    for part in (
+        "--distributed",
+        "--workdir ../bucket/runs/talk",
+        "--config configs/styletalker.py:paper",
+        "--config.dataset.data_dir=../bucket/data",
+    ):
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize("action", ["upload", "stop", "delete"])
+def test_tpu_dry_run_of_the_other_actions(tmp_path, action):
+    path = stand_in(tmp_path, "gcloud", "exit 1")
+    done = bash("launch/tpu_pod.sh", action, *TPU, "--dry_run", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "log").exists()
+    expected = {"upload": "gcloud storage rsync --recursive data gs://talk-bucket/data"}
+    assert expected.get(action, f"tpu-vm {action} talk --zone=us-east5-a") in done.stdout
+
+
+FAKE_TPU = """
+state() {{ cat {folder}/state 2>/dev/null; }}
+case "$4" in
+  describe) [ -f {folder}/state ] || {{ echo "NOT_FOUND: no such TPU" >&2; exit 1; }}; state ;;
+  create) echo READY > {folder}/state ;;
+  delete) rm {folder}/state ;;
+  ssh) case "$*" in *jaxtalk.train\\ --distributed*) {train} ;; esac ;;
+esac
+"""
+
+
+def run_on_fake_tpu(folder, train):
+    stand_in(folder, "git", "exit 0")
+    path = stand_in(folder, "gcloud", FAKE_TPU.format(folder=folder, train=train))
+    args = ("train", *TPU, "--", "--config", "c")
+    return bash("launch/tpu_pod.sh", *args, PATH=path, JAXTALK_PAUSE_S="0")
+
+
+def log_of_verbs(folder):
+    calls = [line.split() for line in (folder / "log").read_text().splitlines()]
+    return [call[4] for call in calls if call[0] == "gcloud" and call[4] != "describe"]
+
+
+def test_tpu_run_goes_on_after_a_preemption(tmp_path):
+    train = f"""
+      [ -f {tmp_path}/again ] && exit 0
+      touch {tmp_path}/again; echo PREEMPTED > {tmp_path}/state; exit 255"""
+    done = run_on_fake_tpu(tmp_path, train)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one_life = ["create", "scp", "ssh", "ssh"]
+    assert log_of_verbs(tmp_path) == [*one_life, "delete", *one_life]
+
+
+def test_tpu_run_that_fails_on_a_healthy_machine_stops(tmp_path):
+    done = run_on_fake_tpu(tmp_path, "exit 1")
+    assert done.returncode == 1
+    assert "failed three times" in done.stderr
+    assert log_of_verbs(tmp_path).count("create") == 1
+
+
+def test_tpu_error_of_gcloud_does_not_create_a_machine(tmp_path):
+    path = stand_in(tmp_path, "gcloud", "echo 'PERMISSION_DENIED: no' >&2; exit 1")
+    done = bash("launch/tpu_pod.sh", "train", *TPU, PATH=path)
+    assert done.returncode == 1
+    assert "PERMISSION_DENIED" in done.stderr
+    assert log_of_verbs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["fly"], "action: found 'fly'"),
+        (["train", "--name", "n", "--zone", "z", "--bucket", "b"], "--type: missing"),
+        (["train", "--nmae", "n"], "--nmae: unknown option"),
+    ],
+)
+def test_tpu_bad_arguments_are_named(args, message):
+    done = bash("launch/tpu_pod.sh", *args)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+# Slurm
+
+
+def test_slurm_dry_run_prints_every_command_and_calls_none(tmp_path):
+    for name in ("srun", "sbatch", "scontrol"):
+        path = stand_in(tmp_path, name, "exit 1")
+    done = bash("launch/slurm_gpu.sh", "--dry_run", "--config", "c", "--workdir", "w", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "log").exists()
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["sbatch", "srun", "scontrol"]
+    assert "jaxtalk.train --distributed --config c --workdir w" in lines[1]
+
+
+def run_under_slurm(folder, train):
+    path = stand_in(folder, "srun", train)
+    stand_in(folder, "scontrol", "exit 0")
+    return bash(
+        ROOT / "launch/slurm_gpu.sh",
+        *("--config", "c"),
+        cwd=folder,
+        PATH=path,
+        SLURM_JOB_ID="7",
+        SLURM_SUBMIT_DIR=str(folder),
+    )
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_slurm_job_ends_with_the_status_of_the_run(tmp_path, status):
+    assert run_under_slurm(tmp_path, f"exit {status}").returncode == status
+    assert "requeue" not in (tmp_path / "log").read_text()
+
+
+def test_slurm_job_is_saved_and_queued_again_near_its_time_limit(tmp_path):
+    # The run sends its job the warning, as Slurm does, and leaves a mark when told to save.
+    train = f"""
+      trap 'echo saved >> {tmp_path}/log; exit 0' TERM
+      kill -USR1 $PPID
+      for _ in $(seq 300); do sleep 0.1; done
+      exit 9"""
+    done = run_under_slurm(tmp_path, train)
+    assert done.returncode == 0, done.stderr
+    log = (tmp_path / "log").read_text().splitlines()
+    assert log[1:] == ["saved", "scontrol requeue 7"]
+
+
+def test_slurm_script_outside_of_a_job_says_how_to_submit():
+    env = {k: v for k, v in os.environ.items() if k != "SLURM_JOB_ID"}
+    done = subprocess.run(
+        ["bash", "launch/slurm_gpu.sh"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "sbatch launch/slurm_gpu.sh" in done.stderr
