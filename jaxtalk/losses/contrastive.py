@@ -45,9 +45,7 @@ def sync_loss(*, video, audio):
 
 def _similarity(video, audio):
     """Cosine of all pairs: [M, D], [N, D] -> [M, N]."""
-    return jnp.matmul(
-        _normalised(video), _normalised(audio).T, precision=jax.lax.Precision.HIGHEST
-    )
+    return jnp.matmul(_normalised(video), _normalised(audio).T, precision=jax.lax.Precision.HIGHEST)
 
 
 def _normalised(x):
