@@ -1,0 +1,139 @@
+"""Opening what a user names, and writing files that are either whole or absent.
+
+Media files come from strangers. Three rules keep them from reaching anything but themselves:
+
+* The file is opened by Python as a local regular file and handed over as a stream. No name ever
+  reaches FFmpeg, so "http://...", "concat:a|b" and image patterns are only names of missing files.
+* Only self-contained formats are accepted, by content and not by file name. Playlists, manifests
+  and session descriptions (m3u8, ffconcat, mpd, sdp, ...) are not among them.
+* Nothing else may be opened: no protocol is allowed. (QuickTime's external data references are
+  also off by default in FFmpeg, option `enable_drefs`.)
+"""
+
+import contextlib
+import io
+import os
+import stat
+import tempfile
+
+import av
+
+from jaxtalk.core.errors import UserError
+
+# Names of FFmpeg's demuxers. One of a demuxer's names suffices.
+MEDIA_FORMATS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "flv", "mpeg", "mpegts", "ogg", "asf"),
+    *("wav", "w64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "amr", "wv"),
+)
+
+
+def open_local(path):
+    """A local regular file, opened for reading in binary.
+
+    Raises:
+      UserError: no such file, an address, a folder, a device or pipe, not readable, or empty.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        raise UserError(f"{path}: found an address, expected a local file; download it first")
+    try:
+        # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: {reason.lower()}; expected a readable local file") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
+        raise UserError(f"{path}: found {kind}, expected a regular file")
+    if status.st_size == 0:
+        os.close(descriptor)
+        raise UserError(f"{path}: the file is empty; expected a media file")
+    return os.fdopen(descriptor, "rb")
+
+
+@contextlib.contextmanager
+def open_media(source):
+    """An `av` container for reading, from a path or from the bytes of a file.
+
+    Raises:
+      UserError: as `open_local`; not a media file, damaged, or not an accepted format.
+    """
+    name = "media bytes" if isinstance(source, bytes) else os.fspath(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else open_local(source) as file:
+        options = {"format_whitelist": ",".join(MEDIA_FORMATS), "protocol_whitelist": "none"}
+        try:
+            container = av.open(file, container_options=options, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError):
+            raise UserError(
+                f"{name}: not a complete audio or video file of a known kind; expected one of "
+                f"{', '.join(MEDIA_FORMATS)}; convert or export it again"
+            ) from None
+        with container:
+            yield container
+
+
+def decoded(container, stream):
+    """Frames of one stream in order. Packets that do not decode are left out."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            frames = next(packets).decode()
+        except StopIteration:
+            return
+        except av.error.InvalidDataError:
+            continue
+        yield from frames
+
+
+def expected_duration_s(container, stream):
+    """How long a stream says it is, where its format knows exactly; else None."""
+    exact = ("mov", "flac") if len(container.streams) > 1 else ("mov", "flac", "matroska")
+    if not any(name in container.format.name.split(",") for name in exact):
+        return None
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def check_whole(name, what, found_s, expected_s):
+    """UserError when more than half a second is missing at the end."""
+    if expected_s is not None and found_s < expected_s - 0.5:
+        raise UserError(
+            f"{name}: {what} ends after {found_s:.1f} s, expected {expected_s:.1f} s; the file is "
+            "cut off or damaged, copy or export it again"
+        )
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary name beside `path`, renamed to it on success and removed on failure.
+
+    Raises:
+      UserError: the folder does not exist or cannot be written.
+    """
+    path = os.path.abspath(os.fspath(path))
+    folder, name = os.path.split(path)
+    if os.path.isdir(path):
+        raise UserError(f"{path}: found a folder, expected the name of a file to write")
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write there: {error.strerror.lower()}") from None
+    os.close(descriptor)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+def _umask():
+    """The process' mask; mkstemp makes files that only their owner can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,158 @@
+"""Video files to frames at 25 fps."""
+
+import math
+import os
+from fractions import Fraction
+
+import numpy as np
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media import audio as audio_lib
+from jaxtalk.media import face, files, image
+
+FPS = audio_lib.FPS
+# A longer hole between two frames, or a step back, is a clock that was set anew.
+_MAX_GAP_S = 600
+# How far to decode on rather than to seek, in frames.
+_SEEK_FRAMES = 50
+
+
+def read_video(path):
+    """Frames of a video at 25 fps, one at a time.
+
+    Frame k is the one whose timestamp is nearest to k / 25 s after the start of the stream,
+    whatever the rate of the file and however uneven it is; 25 fps passes through unchanged.
+    Rotation and non-square pixels are applied.
+
+    Args:
+      path: local video file.
+
+    Yields:
+      uint8 [H, W, 3], all of the same size.
+
+    Raises:
+      UserError: not a readable local video file, no picture in it, over 64 megapixels, or cut off.
+    """
+    name = os.fspath(path)
+    with files.open_media(path) as container:
+        stream = _picture_stream(container, name)
+        size, index = None, 0
+        for frame, until in _shown_until(_timed(files.decoded(container, stream), stream)):
+            if size is None:
+                aspect = stream.sample_aspect_ratio or 1
+                size = {"width": round(frame.width * aspect), "height": frame.height}
+            if index < until:
+                pixels = _upright(frame, frame.to_ndarray(format="rgb24", **size))
+            while index < until:
+                yield pixels
+                index += 1
+        if size is None:
+            raise UserError(f"{name}: no picture of it decodes; convert or export it again")
+        expected_s = files.expected_duration_s(container, stream)
+        files.check_whole(name, "the video", index / FPS, expected_s)
+
+
+def _picture_stream(container, name):
+    if not container.streams.video:
+        raise UserError(f"{name}: found no pictures in it, expected a video file")
+    stream = container.streams.best("video")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > image.MAX_PIXELS:
+        raise UserError(
+            f"{name}: found {width} x {height} px, expected at most "
+            f"{image.MAX_PIXELS // 10**6} megapixels; scale it down"
+        )
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _timed(frames, stream):
+    """Triples (start in s, duration in s, frame) with rising starts; the first is at about 0."""
+    rate = stream.average_rate or FPS
+    zero_s, last_s = None, None
+    for frame in frames:
+        time_s = Fraction(0)
+        if frame.pts is not None:
+            time_s = frame.pts * frame.time_base
+        if zero_s is None:
+            zero_s = time_s if stream.start_time is None else stream.start_time * stream.time_base
+        elif not 0 < time_s - zero_s - last_s <= _MAX_GAP_S:
+            zero_s = time_s - last_s - 1 / Fraction(rate)
+        last_s = time_s - zero_s
+        duration_s = frame.duration * frame.time_base if frame.duration else 1 / Fraction(rate)
+        yield last_s, duration_s, frame
+
+
+def _shown_until(timed_frames):
+    """Pairs (frame, index of the first 25 fps frame that shows a later one)."""
+    last, last_s, end_s = None, None, None
+    for time_s, duration_s, frame in timed_frames:
+        if last is not None:
+            yield last, math.ceil((last_s + time_s) / 2 * FPS)
+        last, last_s, end_s = frame, time_s, time_s + duration_s
+    if last is not None:
+        yield last, max(1, math.floor(end_s * FPS + Fraction(1, 2)))
+
+
+def _upright(frame, pixels):
+    # Degrees counterclockwise, as np.rot90 counts.
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def decode_frames(video, indices, size=None):
+    """Some frames of the `video` field of a corpus.
+
+    Args:
+      video: a sequence of JPEG bytes, one a frame; or the bytes of a video file at 25 fps.
+      indices: frame numbers, in any order.
+      size: side in px to crop and scale to (see `face.portrait_crop`); None = as stored.
+
+    Returns:
+      uint8 [n, H, W, 3].
+
+    Raises:
+      IndexError: a frame that the clip does not have.
+    """
+    if isinstance(video, bytes):
+        frames = _decode_frames_of_file(video, indices)
+    else:
+        frames = [image.decode_jpeg(video[index]) for index in indices]
+    if size is not None:
+        frames = [face.portrait_crop(frame, size) for frame in frames]
+    return np.stack(frames)
+
+
+def num_frames(video):
+    """Frames in the `video` field of a corpus."""
+    if not isinstance(video, bytes):
+        return len(video)
+    with files.open_media(video) as container:
+        stream = container.streams.best("video")
+        return stream.frames or sum(1 for _ in files.decoded(container, stream))
+
+
+def _decode_frames_of_file(data, indices):
+    wanted = sorted(set(indices))
+    found, last, frames = {}, None, None
+    with files.open_media(data) as container:
+        stream = container.streams.best("video")
+        stream.thread_type = "AUTO"
+        for index in wanted:
+            if last is None or index - last > _SEEK_FRAMES:
+                start = Fraction(index, FPS) / stream.time_base + (stream.start_time or 0)
+                container.seek(math.floor(start), stream=stream)
+                frames = _numbered(container, stream)
+            for last, frame in frames:
+                if last == index:
+                    found[index] = frame.to_ndarray(format="rgb24")
+                    break
+            if index not in found:
+                raise IndexError(f"frame {index} of a clip that ends at frame {last}")
+    return [found[index] for index in indices]
+
+
+def _numbered(container, stream):
+    """Pairs (frame number at 25 fps, frame) from where the container stands."""
+    for frame in files.decoded(container, stream):
+        yield round((frame.pts - (stream.start_time or 0)) * frame.time_base * FPS), frame
