@@ -8,7 +8,10 @@ Paper: 500k steps, batch 8, on the frozen generator.
 
 Deviation of the demo: `model.train_generator` is true. A few CPU minutes of adversarial training
 from noise give no useful generator, so here encoder and generator train together as an
-autoencoder, with the losses of eq. 20. The paper preset keeps the generator frozen.
+autoencoder, with the losses of eq. 20, on pairs of frames of a clip: each is decoded from its own
+first `model.num_motion_styles` styles and the last ones of the other, so that all that moves is
+in the styles that StyleTalker edits. Its batch counts clips, two frames each. The paper preset
+keeps the generator frozen and trains on single frames.
 """
 
 from ml_collections import ConfigDict
@@ -39,6 +42,7 @@ def stage_config(preset="demo"):
                     "image_size": arcface.stage_config(preset).model.face_size,
                 },
                 "train_generator": demo,
+                "num_motion_styles": 8,
                 "ema_decay": 0.995 if demo else 0.999,
             }
         ),
@@ -46,8 +50,8 @@ def stage_config(preset="demo"):
             {"l2_weight": 1.0, "lpips_weight": 0.8, "id_weight": 0.1, "w_norm_weight": 0.01}
         ),
         optimizer=common.adam(2e-3, clip_norm=1.0) if demo else common.adam(1e-4, name="ranger"),
-        data=ConfigDict({"kind": "frames"}),
-        batch_size=16 if demo else 8,
+        data=ConfigDict({"kind": "clips", "clip_frames": 32} if demo else {"kind": "frames"}),
+        batch_size=8,
         num_steps=1_000 if demo else 500_000,
     )
 

@@ -1,0 +1,151 @@
+"""The lip-sync expert: SyncNet with a contrastive objective (section 3.1, equations 3 and 4).
+
+From each clip several windows of five frames (0.2 s) and their mel windows are taken; each window
+has all others of its clip (shifts in time) and of the batch (over all devices) as negatives, for
+video against audio and audio against video.
+
+Watch `recall_at_1` against `chance`. While it stays at chance nothing is learned, whatever the
+loss does; on real data look first for clips whose sound is off by more than a frame.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxtalk.core.batch import excerpt_samples, to_unit
+from jaxtalk.core.optimizers import make_optimizer
+from jaxtalk.core.stage import Stage
+from jaxtalk.core.state import TrainState
+from jaxtalk.losses import contrastive
+from jaxtalk.nn.syncnet import SyncNet
+from jaxtalk.ops.mel import mel_windows
+from jaxtalk.pretraining.syncnet import windows
+
+MAX_OFFSET = 15  # frames, the range of the usual sync metrics
+MIN_OVERLAP = 5  # windows that must remain at the largest offset
+NEAR_OFFSET = 1  # frames within which an offset counts as found
+
+
+def make(config):
+    """The stage `syncnet` from its values; see `configs/syncnet.py`."""
+    model, loss, num_frames = config.model, config.loss, config.data.clip_frames
+    net = SyncNet(
+        width=model.width,
+        audio_width=model.audio_width,
+        embedding_dim=model.embedding_dim,
+        dtype=jnp.dtype(model.dtype),
+    )
+    optimizer = make_optimizer(config.optimizer)
+    max_offset = min(MAX_OFFSET, num_frames - 2 * windows.RADIUS - MIN_OVERLAP)
+
+    def init(rng, frozen):
+        del frozen
+        frames = jnp.zeros((1, 2 * windows.RADIUS + 1, model.image_size, model.image_size, 3))
+        variables = {"syncnet": net.init(rng, frames, jnp.zeros((1, 20, 80)))}
+        opt_state = {"syncnet": optimizer.init(variables["syncnet"]["params"])}
+        return TrainState.create(variables, opt_state)
+
+    def inputs(batch, anchors):
+        """Frames [B * K, 5, H, W, 3] and mel [B * K, 20, 80] at the anchors [B, K]."""
+        mel = mel_windows(batch["audio"].astype(jnp.float32) / 32768)
+        frames = to_unit(windows.frame_windows(batch["video"], anchors))
+        return frames, windows.mel_at(mel, anchors)
+
+    def train_step(state, frozen, batch, rng, *, flags):
+        del frozen, flags
+        anchors = windows.random_anchors(
+            rng,
+            batch["video"].shape[0],
+            num_frames=num_frames,
+            num_anchors=loss.num_anchors,
+            min_gap=loss.min_gap_frames,
+        )
+        frames, mel = inputs(batch, anchors)
+
+        def loss_fn(params):
+            (video, audio), stats = net.apply(
+                state.variables("syncnet", params),
+                frames,
+                mel,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            value = contrastive.info_nce(video=video, audio=audio, temperature=loss.temperature)
+            recall = contrastive.recall_at_1(video=video, audio=audio)
+            metrics = {
+                "loss": value.mean(),
+                "recall_at_1": recall.mean(),
+                "chance": 1 / recall.shape[0],
+            }
+            return value.mean(), (stats, metrics)
+
+        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params["syncnet"])
+        updates, opt_state = optimizer.update(
+            grads, state.opt_state["syncnet"], state.params["syncnet"]
+        )
+        params = optax.apply_updates(state.params["syncnet"], updates)
+        state = state.replace(
+            step=state.step + 1,
+            params={"syncnet": params},
+            stats={"syncnet": stats},
+            opt_state={"syncnet": opt_state},
+        )
+        return state, metrics
+
+    def embed_clips(state, batch):
+        """Embeddings of all whole windows, two [B, T - 4, D]."""
+        num_clips = batch["video"].shape[0]
+        anchors = windows.all_anchors(num_clips, num_frames=num_frames)
+        video, audio = net.apply(state.variables("syncnet"), *inputs(batch, anchors))
+        return video.reshape(*anchors.shape, -1), audio.reshape(*anchors.shape, -1)
+
+    def eval_step(state, frozen, batch):
+        """Loss and recall on evenly spaced windows; whether the true offset, zero, is found.
+
+        `offset_accuracy`: the best of the offsets of +-15 frames (fewer for short clips) is within
+        one frame of zero.
+        """
+        del frozen
+        video, audio = embed_clips(state, batch)
+        scores = windows.offset_scores(video=video, audio=audio, max_offset=max_offset)
+        near = jnp.abs(scores.argmax(axis=-1) - max_offset) <= NEAR_OFFSET
+        num_clips, num_windows, dim = video.shape
+        spacing = num_windows // loss.num_anchors
+        video = video[:, : spacing * loss.num_anchors : spacing].reshape(-1, dim)
+        audio = audio[:, : spacing * loss.num_anchors : spacing].reshape(-1, dim)
+        value = contrastive.info_nce(video=video, audio=audio, temperature=loss.temperature)
+        recall = contrastive.recall_at_1(video=video, audio=audio)
+        return {
+            "loss": value.reshape(num_clips, -1).mean(axis=1),
+            "recall_at_1": recall.reshape(num_clips, -1).mean(axis=1),
+            "chance": jnp.full((num_clips,), 1 / recall.shape[0]),
+            "offset_accuracy": near.astype(jnp.float32),
+        }
+
+    def preview(state, frozen, batch, rng):
+        """Cosine of each window (rows, time) with each mel window (columns): a bright diagonal."""
+        del frozen, rng
+        video, audio = embed_clips(state, {name: value[:8] for name, value in batch.items()})
+        cosine = jnp.einsum("btd,bud->btu", video, audio)
+        pictures = jnp.repeat(jnp.repeat(cosine, 4, axis=1), 4, axis=2)
+        return {"similarity": jnp.broadcast_to(pictures[..., None], (*pictures.shape, 3))}
+
+    def export(state, frozen):
+        del frozen
+        return {"syncnet": state.variables("syncnet")}
+
+    return Stage(
+        name="syncnet",
+        frozen=(),
+        batch_spec={
+            "video": ((num_frames, model.image_size, model.image_size, 3), np.uint8),
+            "audio": ((excerpt_samples(num_frames),), np.int16),
+        },
+        init=init,
+        train_step=train_step,
+        eval_step=eval_step,
+        preview=preview,
+        export=export,
+        best=("recall_at_1", "max"),
+    )
