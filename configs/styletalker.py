@@ -1,0 +1,119 @@
+"""StyleTalker: one-shot, audio-driven talking heads in the style space of an image generator.
+
+  python -m jaxtalk.train --config configs/styletalker.py           frozen stages from the bundle
+  python -m jaxtalk.train --config configs/styletalker.py:scratch   trains those stages, too
+  python -m jaxtalk.train --config configs/styletalker.py:paper     the paper's sizes, VoxCeleb2
+  python -m jaxtalk.train --config configs/styletalker.py:no_flow   ablation: no normalising flow
+  python -m jaxtalk.train --config configs/styletalker.py:no_sync   ablation: no sync loss
+
+Demo: 2 CPU cores, a few minutes for this stage, 64 pixels, the embedded corpus.
+Paper: 256 pixels; codes of 128 frames, 15 of them synthesised per step. Neither the batch size nor
+the number of steps are published; those here are for 8 accelerators with 80 GB.
+
+Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because
+a few CPU minutes of window losses alone move little (0, as in the paper, in the paper preset);
+higher learning rates, gradients clipped, narrower networks, codes of 32 frames and windows of 5;
+2 extra scales of LPIPS instead of 3, as 8 pixels are too few for its trunk.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import arcface, common, perceptual, psp, stylegan3, syncnet
+
+
+def stage_config(preset="demo"):
+    """Values of the stage; batch_size counts clips."""
+    size = common.sizes(preset)
+    demo = preset == "demo"
+    encoder = psp.stage_config(preset).model
+    sync = syncnet.stage_config(preset).model
+    return common.stage(
+        "jaxtalk.systems.styletalker",
+        model=ConfigDict(
+            {
+                "dtype": size.dtype,
+                "image_size": size.image_size,
+                "num_ws": size.num_ws,
+                "w_dim": size.w_dim,
+                "num_blocks": 8,
+                "num_flow_steps": 2 if demo else 4,
+                "audio": {"width": 16 if demo else 64, "output_dim": 128 if demo else 512},
+                "block": {
+                    "z_dim": 16 if demo else 32,
+                    "motion_width": 64 if demo else 128,
+                    "motion_dim": 32,
+                    "audio_dim": 32,
+                    "lstm_width": 64 if demo else 256,
+                    "smoothing_width": 64 if demo else 128,
+                    "smoothing_radius": 2,
+                    "smoothing_sigma": 1.0,
+                },
+                "discriminator": {"width": 16 if demo else 64, "num_layers": 3},
+                "generator": encoder.generator,
+                "encoder": encoder.encoder,
+                "lpips_width": encoder.lpips_width,
+                "arcface": encoder.arcface,
+                "syncnet": {
+                    "width": sync.width,
+                    "audio_width": sync.audio_width,
+                    "embedding_dim": sync.embedding_dim,
+                },
+                "ema_decay": 0.99 if demo else 0.999,
+            }
+        ),
+        loss=ConfigDict(
+            {
+                # Extra scales of LPIPS, eq. 13; its weight is 1.
+                "num_extra_scales": 2 if demo else 3,
+                # Eq. 17.
+                "id_weight": 0.1,
+                "kl_weight": 0.1,
+                "adv_weight": 0.1,
+                "sync_weight": 0.1,
+                # Steps in which the weight of the KL term rises from 0.
+                "kl_warmup_steps": 200 if demo else 10_000,
+                # Mean squared error of the codes of all frames; not in the paper.
+                "code_weight": 1.0 if demo else 0.0,
+                # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
+                "r1_gamma": 0.0,
+                "r1_interval": 16,
+            }
+        ),
+        optimizer=ConfigDict(
+            {
+                "styletalker": common.adam(1e-3 if demo else 1e-4, clip_norm=1.0),
+                "discriminator": common.adam(2e-4 if demo else 1e-4, clip_norm=1.0),
+            }
+        ),
+        data=ConfigDict(
+            {
+                "kind": "codes",
+                "clip_frames": 32 if demo else 128,
+                "window_frames": 5 if demo else 15,
+            }
+        ),
+        batch_size=4 if demo else 16,
+        num_steps=1_000 if demo else 300_000,
+    )
+
+
+def get_config(arg="demo"):
+    """The recipe; arg: "demo", "scratch", "paper", "no_flow" or "no_sync"."""
+    choices = ("demo", "scratch", "paper", "no_flow", "no_sync")
+    if arg not in choices:
+        raise ValueError(f"styletalker: found {arg!r}, expected one of {choices}")
+    preset = "paper" if arg == "paper" else "demo"
+    stages = {
+        "perceptual": perceptual.stage_config(preset),
+        "arcface": arcface.stage_config(preset),
+        "stylegan3": stylegan3.stage_config(preset),
+        "psp": psp.stage_config(preset),
+        "syncnet": syncnet.stage_config(preset),
+        "styletalker": stage_config(preset),
+    }
+    if arg == "no_flow":
+        stages["styletalker"].model.num_flow_steps = 0
+    if arg == "no_sync":
+        stages["styletalker"].loss.sync_weight = 0.0
+        del stages["syncnet"]
+    return common.recipe(preset, stages, use_bundle=preset == "demo" and arg != "scratch")

@@ -1,0 +1,146 @@
+"""StyleTalker: reference style code, audio and motion -> style codes of the frames.
+
+Eight blocks (`jaxtalk.systems.styletalker.block`), one for each of the first style vectors, run as
+one vmapped block over an audio encoder that they share. The other style vectors keep the
+reference's values: they hold identity and fine detail.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxtalk.nn.resnet_se import ResNetSE18
+from jaxtalk.systems.styletalker.block import StyleBlock
+
+
+def frame_noise(rng, first_frame, num_frames, shape):
+    """Standard normal [num_frames, *shape]; each frame's depends on its index in the clip only.
+
+    So a clip gets the same noise whatever the pieces it is generated in.
+    """
+
+    def one(frame):
+        return jax.random.normal(jax.random.fold_in(rng, frame), shape)
+
+    return jax.vmap(one)(first_frame + jnp.arange(num_frames))
+
+
+class StyleTalker(nn.Module):
+    """Audio encoder and blocks.
+
+    Collections: params (the blocks' with a leading axis of `num_blocks`), batch_stats.
+
+    Attributes:
+      num_blocks: edited style vectors, the first ones.
+      num_flow_steps: 0 leaves the normalising flow out.
+      audio: fields of `ResNetSE18`.
+      block: fields of `StyleBlock`.
+      dtype: of the audio encoder; the blocks are float32.
+    """
+
+    num_blocks: int = 8
+    num_flow_steps: int = 4
+    audio: Any = None
+    block: Any = None
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        self.audio_encoder = ResNetSE18(**(self.audio or {}), dtype=self.dtype)
+
+        def over_blocks(*in_axes):
+            return {
+                "variable_axes": {"params": 0},
+                "split_rngs": {"params": True},
+                "in_axes": in_axes,
+                "axis_size": self.num_blocks,
+            }
+
+        blocks = nn.vmap(
+            StyleBlock,
+            methods={
+                "__call__": over_blocks(0, 0, None, 0),
+                "generate": over_blocks(0, 0, None, 0, 0, None, None),
+                "initial_carry": over_blocks(None),
+            },
+        )
+        self.blocks = blocks(num_flow_steps=self.num_flow_steps, **(self.block or {}))
+
+    def encode_audio(self, mel, *, train=False):
+        """[B, T, 20, 80] -> float32 [B, T, A]."""
+        features = self.audio_encoder(mel.reshape(-1, *mel.shape[2:]), train=train)
+        return features.reshape(*mel.shape[:2], -1).astype(jnp.float32)
+
+    def __call__(self, w, mel, rng, *, temperature=1.0, train=False):
+        """A whole clip by the posterior; the reference is the clip's first frame.
+
+        Args:
+          w: [B, T, num_ws, D].
+          mel: [B, T, 20, 80].
+          rng: key of the noise.
+          temperature: factor of the noise.
+
+        Returns:
+          w_hat [B, T, num_ws, D], and BlockOutputs with a leading axis of `num_blocks`.
+        """
+        edited = self._split(w)
+        noise = self._noise(rng, 0, *w.shape[:2]) * temperature
+        audio = self.encode_audio(mel, train=train)
+        out = self.blocks(edited[:, :, 0], edited, audio, noise)
+        return self._join(out.w_hat, w[:, 0]), out
+
+    def generate(self, w_ref, motion_w, mel, rng, carry, frame, num_frames, temperature):
+        """The next N frames of a clip; see `jaxtalk.systems.styletalker.generate`.
+
+        Args:
+          w_ref: [B, num_ws, D].
+          motion_w: [B, N, num_ws, D], or None for motion from the prior.
+          mel: [B, N, 20, 80].
+          rng: key of the clip.
+          carry, frame, num_frames: see `StyleBlock.generate`.
+          temperature: factor of the noise.
+
+        Returns:
+          w_hat [B, N, num_ws, D] of the frames frame - lookahead and on, and the carry.
+        """
+        noise = self._noise(rng, frame, *mel.shape[:2]) * temperature
+        audio = self.encode_audio(mel)
+        edited = None if motion_w is None else self._split(motion_w)
+        w_hat, carry = self.blocks.generate(
+            self._split(w_ref), edited, audio, noise, carry, frame, num_frames
+        )
+        return self._join(w_hat, w_ref), carry
+
+    def initial_carry(self, batch_size):
+        """The blocks' state before the first frame."""
+        return self.blocks.initial_carry(batch_size)
+
+    def _noise(self, rng, first_frame, batch_size, num_frames):
+        """[num_blocks, B, N, Z]."""
+        shape = (self.num_blocks, batch_size, self.blocks.z_dim)
+        return jnp.moveaxis(frame_noise(rng, first_frame, num_frames, shape), 0, 2)
+
+    def _split(self, w):
+        """[..., num_ws, D] -> the edited ones, [num_blocks, ..., D]."""
+        return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0)
+
+    def _join(self, edited, w_ref):
+        """[num_blocks, B, N, D] and the rest of [B, num_ws, D] -> [B, N, num_ws, D]."""
+        edited = jnp.moveaxis(edited, 0, 2)
+        rest = jnp.broadcast_to(
+            w_ref[:, None, self.num_blocks :],
+            (*edited.shape[:2], w_ref.shape[1] - self.num_blocks, w_ref.shape[2]),
+        )
+        return jnp.concatenate([edited, rest], axis=2)
+
+
+def make_model(model):
+    """StyleTalker from `config.model` of the stage."""
+    return StyleTalker(
+        num_blocks=model.num_blocks,
+        num_flow_steps=model.num_flow_steps,
+        audio=model.audio.to_dict(),
+        block=model.block.to_dict(),
+        dtype=jnp.dtype(model.dtype),
+    )

@@ -1,0 +1,245 @@
+"""What one step of StyleTalker does: eq. 12 to 17.
+
+Codes of all T frames go through the model, but only a window of T_w frames is synthesised by the
+frozen generator and compared with the real frames. The video discriminator and the SyncNet see
+the window in groups of five consecutive frames.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtalk.core.batch import to_unit
+from jaxtalk.core.optimizers import make_optimizer
+from jaxtalk.core.state import ema_update
+from jaxtalk.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
+from jaxtalk.losses.contrastive import sync_loss
+from jaxtalk.losses.identity import identity
+from jaxtalk.losses.kl import sequence_kl
+from jaxtalk.losses.perceptual import multi_scale_lpips
+from jaxtalk.nn.arcface import IRSE50, face_crop
+from jaxtalk.nn.lpips import LPIPS
+from jaxtalk.nn.patch_discriminator import PatchDiscriminator
+from jaxtalk.nn.syncnet import NUM_FRAMES, SyncNet
+from jaxtalk.ops.mel import mel_windows
+from jaxtalk.systems.styletalker.generate import generate_clip, synthesize
+from jaxtalk.systems.styletalker.model import make_model
+
+EVAL_SEED = 0
+
+
+def make_discriminator(config):
+    """D_v of eq. 15."""
+    return PatchDiscriminator(**config.model.discriminator, dtype=jnp.dtype(config.model.dtype))
+
+
+def clip_mel(batch):
+    """[B, T, 20, 80] of the batch's excerpt of audio."""
+    return mel_windows(batch["audio"].astype(jnp.float32) / 32768.0)
+
+
+def window_of(x, start, size):
+    """Frames start .. start + size of each example: [B, T, ...], [B] -> [B, size, ...]."""
+    return jax.vmap(functools.partial(jax.lax.dynamic_slice_in_dim, slice_size=size))(x, start)
+
+
+def groups_of_frames(video):
+    """[B, T_w, ...] -> [B * (T_w // 5), 5, ...], without overlap; what is left over is dropped."""
+    count = video.shape[1] // NUM_FRAMES
+    return video[:, : count * NUM_FRAMES].reshape(-1, NUM_FRAMES, *video.shape[2:])
+
+
+def mean_of_parts(values, batch_size):
+    """One value for each frame or group of a window -> their mean for each example, [B]."""
+    return values.reshape(batch_size, -1).mean(axis=1)
+
+
+def window_terms(config, frozen, real, fake, mel):
+    """LPIPS, identity and sync loss (eq. 13, 14, 16) of windows of frames.
+
+    Args:
+      real, fake: [B, T_w, H, W, 3] in [-1, 1].
+      mel: [B, T_w, 20, 80].
+
+    Returns:
+      {"lpips", "id", "sync": [B]}; no "sync" where `loss.sync_weight` is 0.
+    """
+    model, batch_size = config.model, real.shape[0]
+    dtype = jnp.dtype(model.dtype)
+    real_frames, fake_frames = (x.reshape(-1, *x.shape[2:]) for x in (real, fake))
+
+    lpips = LPIPS(model.lpips_width, dtype)
+    terms = {
+        "lpips": multi_scale_lpips(
+            real=real_frames,
+            fake=fake_frames,
+            distance=functools.partial(lpips.apply, frozen["perceptual"]["lpips"]),
+            num_extra_scales=config.loss.num_extra_scales,
+        )
+    }
+    arcface = IRSE50(**model.arcface, dtype=dtype)
+
+    def embedding(frames):
+        crop = face_crop(frames, model.arcface.image_size)
+        return arcface.apply(frozen["arcface"]["arcface"], crop)
+
+    terms["id"] = identity(
+        real_embedding=embedding(real_frames), fake_embedding=embedding(fake_frames)
+    )
+    terms = {k: mean_of_parts(v, batch_size) for k, v in terms.items()}
+    if config.loss.sync_weight:
+        terms["sync"] = sync_term(config, frozen, fake, mel)
+    return terms
+
+
+def sync_term(config, frozen, video, mel):
+    """Eq. 16 of the groups of five frames of a window, each with its centre's mel: [B]."""
+    syncnet = SyncNet(**config.model.syncnet, dtype=jnp.dtype(config.model.dtype))
+    centres = groups_of_frames(mel)[:, NUM_FRAMES // 2]
+    embeddings = syncnet.apply(frozen["syncnet"]["syncnet"], groups_of_frames(video), centres)
+    loss = sync_loss(video=embeddings[0], audio=embeddings[1])
+    return mean_of_parts(loss, video.shape[0])
+
+
+def kl_of(out):
+    """Eq. 9 of BlockOutputs with a leading axis of blocks: [B], mean over the blocks."""
+    kl = jax.vmap(sequence_kl)(
+        z=out.z,
+        mean=out.mean,
+        log_std=out.log_std,
+        u=out.u,
+        prior_mean=out.prior_mean,
+        prior_log_std=out.prior_log_std,
+    )
+    return kl.mean(axis=0)
+
+
+def code_error(config, w_hat, w):
+    """Mean squared error of the edited style vectors of all frames: [B]."""
+    error = jnp.square(w_hat - w)[:, :, : config.model.num_blocks]
+    return error.mean(axis=(1, 2, 3))
+
+
+def generator_objective(config, state, frozen, batch, rng, params):
+    """Eq. 17 for the model's `params`.
+
+    Returns:
+      The loss, and (terms by name, fake frames [B, T_w, H, W, 3], new batch statistics).
+    """
+    loss, size = config.loss, batch["window"].shape[1]
+    mel, real = clip_mel(batch), to_unit(batch["window"])
+    (w_hat, out), updates = make_model(config.model).apply(
+        state.variables("styletalker", params),
+        batch["w"],
+        mel,
+        rng,
+        train=True,
+        mutable=["batch_stats"],
+    )
+    start = batch["window_start"]
+    fake = synthesize(config, frozen["psp"]["generator"], window_of(w_hat, start, size))
+    terms = window_terms(config, frozen, real, fake, window_of(mel, start, size))
+    logits = make_discriminator(config).apply(
+        state.variables("discriminator"), groups_of_frames(fake)
+    )
+    terms["adv"] = mean_of_parts(generator_loss(fake_logits=logits), len(real))
+    terms["kl"] = kl_of(out)
+    terms["code"] = code_error(config, w_hat, batch["w"])
+    terms = {k: v.mean() for k, v in terms.items()}
+    warm = jnp.minimum(1.0, (state.step + 1) / max(1, loss.kl_warmup_steps))
+    weights = {"kl": loss.kl_weight * warm, "lpips": 1.0}
+    weights |= {k: loss[f"{k}_weight"] for k in ("id", "adv", "sync", "code")}
+    terms["loss"] = sum(weights[k] * v for k, v in terms.items())
+    return terms["loss"], (terms, fake, dict(updates))
+
+
+def discriminator_objective(config, state, real, fake, do_r1, params):
+    """Loss of D_v on groups of frames [N, 5, H, W, 3], and its parts by name."""
+    discriminator = make_discriminator(config)
+    variables = state.variables("discriminator", params)
+    logits_fn = functools.partial(discriminator.apply, variables)
+    loss = discriminator_loss(real_logits=logits_fn(real), fake_logits=logits_fn(fake)).mean()
+    terms = {"disc": loss}
+    if do_r1:
+        terms["r1"] = r1_penalty(logits_fn=logits_fn, real=real).mean()
+        loss += 0.5 * config.loss.r1_gamma * config.loss.r1_interval * terms["r1"]
+    return loss, terms
+
+
+def train_step(config, state, frozen, batch, rng, *, flags):
+    """One update of the model and of D_v, from the same synthesised frames.
+
+    Args:
+      config: values of the stage.
+      state, frozen, batch, rng: see `jaxtalk.core.stage`.
+      flags: ("r1",) or ().
+
+    Returns:
+      The next state, and the terms of both losses, unweighted.
+    """
+    objective = functools.partial(generator_objective, config, state, frozen, batch, rng)
+    grads, (metrics, fake, stats) = jax.grad(objective, has_aux=True)(state.params["styletalker"])
+    real = groups_of_frames(to_unit(batch["window"]))
+    fake = groups_of_frames(jax.lax.stop_gradient(fake))
+    objective = functools.partial(discriminator_objective, config, state, real, fake, "r1" in flags)
+    disc_grads, terms = jax.grad(objective, has_aux=True)(state.params["discriminator"])
+    params, opt_state = {}, {}
+    for name, gradient in (("styletalker", grads), ("discriminator", disc_grads)):
+        optimizer = make_optimizer(config.optimizer[name])
+        updates, opt_state[name] = optimizer.update(
+            gradient, state.opt_state[name], state.params[name]
+        )
+        params[name] = optax.apply_updates(state.params[name], updates)
+        terms[f"{name}_grad_norm"] = optax.tree.norm(gradient)
+    variables = {"params": params["styletalker"], **stats}
+    ema = ema_update(state.ema["styletalker"], variables, config.model.ema_decay)
+    new = state.replace(
+        step=state.step + 1,
+        params=params,
+        stats={**state.stats, "styletalker": stats},
+        opt_state=opt_state,
+        ema={"styletalker": ema},
+    )
+    return new, {**metrics, **terms}
+
+
+def sample_windows(config, state, frozen, batch, rng):
+    """The window of each clip, [B, T_w, H, W, 3] in [-1, 1], three times.
+
+    Returns:
+      {"real"; "reconstruction": motion by the posterior (eq. 18); "audio_driven": motion by the
+      prior, from the clip's first frame and audio alone (eq. 19)}, and BlockOutputs and w_hat of
+      the reconstruction.
+    """
+    variables, generator = state.sampling_variables("styletalker"), frozen["psp"]["generator"]
+    w, mel, size = batch["w"], clip_mel(batch), batch["window"].shape[1]
+    w_hat, out = make_model(config.model).apply(variables, w, mel, rng)
+    driven = generate_clip(config, variables, w[:, 0], mel, rng)
+    videos = {"real": to_unit(batch["window"])}
+    for name, codes in (("reconstruction", w_hat), ("audio_driven", driven)):
+        window = window_of(codes, batch["window_start"], size)
+        videos[name] = synthesize(config, generator, window)
+    return videos, out, w_hat
+
+
+def eval_step(config, state, frozen, batch):
+    """Quality of the averaged weights, with the noise of one fixed key: {name: [B]}.
+
+    lpips, id, sync, psnr (dB, peak to peak 2, mean over frames) of the reconstructed window; kl
+    and code (error) of the whole clip; audio_driven_sync, the sync loss without the posterior, and
+    real_sync, that of the real frames: what a perfect model would reach.
+    """
+    mel = window_of(clip_mel(batch), batch["window_start"], batch["window"].shape[1])
+    videos, out, w_hat = sample_windows(config, state, frozen, batch, jax.random.key(EVAL_SEED))
+    real, fake = videos["real"], videos["reconstruction"]
+    values = window_terms(config, frozen, real, fake, mel)
+    error = jnp.square(real - fake).mean(axis=(2, 3, 4))
+    values["psnr"] = (10.0 * jnp.log10(4.0 / (error + 1e-8))).mean(axis=1)
+    values["kl"] = kl_of(out)
+    values["code"] = code_error(config, w_hat, batch["w"])
+    if config.loss.sync_weight:
+        for name, video in (("real_sync", real), ("audio_driven_sync", videos["audio_driven"])):
+            values[name] = sync_term(config, frozen, video, mel)
+    return values
