@@ -1,0 +1,275 @@
+"""The one training loop.
+
+The order of a step, which an interrupted and resumed run repeats bit for bit:
+
+  next batch, train step, log, evaluate, pictures, save {state, iterator, config}, stop if asked
+
+A checkpoint is therefore always taken before the next batch is drawn. The random numbers of a step
+come from the seed, the name of the stage and the number of the step, never from the past.
+"""
+
+import contextlib
+import json
+import pathlib
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.training import config_diff
+from jaxtalk.training import mesh as mesh_lib
+from jaxtalk.training.checkpoint import Checkpoints, digest, save_weights
+from jaxtalk.training.interrupt import StopSignals
+from jaxtalk.training.meter import Clock, Meter
+from jaxtalk.training.metric_writer import MetricWriter, listed, progress, say, write_text
+
+FINISHED_FILE = "finished.json"
+
+
+def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_changes=False):
+    """Trains one stage to its `num_steps`, from its newest checkpoint if there is one.
+
+    Args:
+      stage: `jaxtalk.core.stage.Stage`.
+      config: the recipe (`configs.common`); `config[stage.name]` are the values of the stage.
+      frozen: name of a finished stage -> its variables, numpy arrays.
+      workdir: everything is written below `workdir`/`stage.name`.
+      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`.
+      codes_dir: cached style codes, for a stage that trains on them.
+      accept_changes: go on from a checkpoint although values of the config differ.
+
+    Raises:
+      UserError: a checkpoint of another configuration; a loss that is not finite.
+      SystemExit: stopped by a signal, after saving.
+    """
+    name, values = stage.name, config[stage.name]
+    directory = pathlib.Path(workdir) / name
+
+    # ---- Devices ----
+    mesh = mesh_lib.make_mesh(values.batch_size, field=f"{name}.batch_size")
+    everywhere, split = mesh_lib.replicated(mesh), mesh_lib.batch_sharding(mesh)
+    say(f"{name}: trains on {mesh.size} x {mesh.devices.flat[0].device_kind}")
+
+    # ---- Data ----
+    share = {
+        "batch_size": values.batch_size // jax.process_count(),
+        "shard_index": jax.process_index(),
+        "shard_count": jax.process_count(),
+        "codes_dir": codes_dir,
+    }
+    loader = data.make_loader(config.dataset, values.data, split="train", seed=config.seed, **share)
+    eval_batches = data.make_eval_batches(
+        config.dataset, values.data, split="test", num_batches=values.num_eval_batches, **share
+    )
+
+    # ---- State, born sharded ----
+    digests = {key: digest(variables) for key, variables in frozen.items()}
+    frozen = mesh_lib.replicate(mesh, frozen)
+    init_rng, step_rng, preview_rng = _rngs(config.seed, name)
+    abstract = jax.eval_shape(stage.init, init_rng, frozen)
+    shardings = mesh_lib.state_sharding(mesh, abstract)
+
+    # ---- Functions ----
+    def step_fn(state, frozen, batch, rng, flags):
+        rng = jax.random.fold_in(rng, state.step)
+        return stage.train_step(state, frozen, batch, rng, flags=flags)
+
+    train_step = jax.jit(
+        step_fn, static_argnames="flags", donate_argnums=0, out_shardings=(shardings, everywhere)
+    )
+    eval_step = jax.jit(stage.eval_step, out_shardings=everywhere)
+    preview = jax.jit(stage.preview, out_shardings=everywhere)
+
+    with (
+        Checkpoints(directory / "checkpoints") as checkpoints,
+        MetricWriter(directory, checkpoints.latest_step() or 0) as writer,
+        StopSignals() as stop,
+        _last_good_named(name, checkpoints),
+    ):
+        # ---- Begin or resume ----
+        start, best = checkpoints.latest_step() or 0, None
+        if start:
+            where = f"checkpoint {checkpoints.directory / str(start)}"
+            run = checkpoints.read_run(start)
+            if not accept_changes:
+                _check_same_run(where, run, config, name, digests)
+            state = checkpoints.restore(start, mesh_lib.with_sharding(abstract, shardings))
+            best = run["best"]
+            # The loader begins a new epoch where the number of processes has changed.
+            states = run["iterators"]
+            loader.set_state(states[jax.process_index() % len(states)])
+            say(f"{name}: goes on from {where}")
+        else:
+            state = jax.jit(stage.init, out_shardings=shardings)(init_rng, frozen)
+        meter, clock = Meter(), Clock()
+
+        for step in range(start + 1, values.num_steps + 1):
+            last, improved = step == values.num_steps, False
+
+            # ---- Next batch, train step ----
+            local = next(loader)
+            if step == start + 1:
+                _check_batch(stage, local, share["batch_size"])
+            batch = mesh_lib.to_global(split, local)
+            flags = stage.flags_at(step - 1)
+            state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
+            meter.add(step, metrics)
+            if step == start + 1:
+                jax.block_until_ready(metrics)
+                say(f"{name}: first step, with compilation: {clock.start():.1f} s")
+            else:
+                clock.tick()
+
+            # ---- Log ----
+            if last or step % values.log_every == 0:
+                means = meter.means()
+                rate = clock.rate()
+                train_means = {f"train/{key}": value for key, value in means.items()}
+                writer.scalars(step, train_means | ({"steps_per_s": rate} if rate else {}))
+                say(f"{name} {progress(step, values.num_steps, rate, means)}")
+
+            # ---- Evaluate ----
+            if last or step % values.eval_every == 0:
+                with clock.paused():
+                    scores = _evaluate(eval_step, state, frozen, eval_batches, split)
+                writer.scalars(step, {f"eval/{key}": value for key, value in scores.items()})
+                improved = _is_better(stage.best, scores, best)
+                if improved:
+                    best = {"step": step, "value": scores[stage.best[0]]}
+                say(f"{name} {step}/{values.num_steps}  held out  {listed(scores)}")
+
+            # ---- Pictures ----
+            if last or step % values.preview_every == 0:
+                with clock.paused():
+                    batch = mesh_lib.to_global(split, eval_batches[0])
+                    writer.previews(step, preview(state, frozen, batch, preview_rng))
+
+            # ---- Save ----
+            stopped = stop.requested(step)
+            if last or stopped or improved or step % values.checkpoint_every == 0:
+                with clock.paused():
+                    meter.check()
+                    _check_state(state, step)
+                    run = {
+                        "config": config_diff.to_json(config),
+                        "frozen": digests,
+                        "iterators": mesh_lib.gather_json(loader.get_state()),
+                        "best": best,
+                    }
+                    checkpoints.save(step, state, run, best_step=best and best["step"])
+                    _export(stage, state, frozen, config, directory / "weights")
+                    if improved:
+                        _export(stage, state, frozen, config, directory / "weights_best")
+            if stopped and not last:
+                say(f"{name}: asked to stop, saved step {step}; the same command goes on")
+                raise SystemExit(stop.exit_code)
+
+        # ---- End ----
+        if start >= values.num_steps:  # it may have been cut off between the save and here
+            _export(stage, state, frozen, config, directory / "weights")
+        checkpoints.wait()
+        if jax.process_index() == 0:
+            finished = {"num_steps": max(start, values.num_steps)}
+            write_text(directory / FINISHED_FILE, json.dumps(finished))
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices(f"{name} is finished")
+
+
+def _rngs(seed, stage_name):
+    """Keys of a stage: for `init`, for the steps (folded with their number), for the pictures."""
+    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage_name.encode()))
+    step_rng, preview_rng = jax.random.split(key)
+    # The other generator compiles the initialisers of a large network in a sixth of the time.
+    init_rng = jax.random.fold_in(jax.random.key(seed, impl="rbg"), zlib.crc32(stage_name.encode()))
+    return init_rng, step_rng, preview_rng
+
+
+def _evaluate(eval_step, state, frozen, batches, sharding):
+    """Mean of each value over all examples of the fixed batches."""
+    collected = {}
+    for batch in batches:
+        scores = eval_step(state, frozen, mesh_lib.to_global(sharding, batch))
+        for name, values in jax.device_get(scores).items():
+            collected.setdefault(name, []).append(values)
+    return {name: float(np.mean(np.concatenate(v))) for name, v in collected.items()}
+
+
+def _is_better(best_by, scores, best):
+    """Whether `scores` beat the best so far by (name, "min" | "max"); not a number never does."""
+    name, mode = best_by
+    if name not in scores:
+        raise ValueError(f"Stage.best: found {name!r}, expected one of {sorted(scores)}")
+    if best is None or not np.isfinite(scores[name]):
+        return bool(np.isfinite(scores[name]))
+    return scores[name] < best["value"] if mode == "min" else scores[name] > best["value"]
+
+
+def _export(stage, state, frozen, config, directory):
+    """Writes the weights that later stages take, from process 0."""
+    if jax.process_index() == 0:
+        save_weights(directory, jax.device_get(stage.export(state, frozen)), config)
+
+
+def _check_batch(stage, batch, batch_size):
+    """The loader and the stage must mean the same batch."""
+    found = {key: (tuple(array.shape), np.dtype(array.dtype)) for key, array in batch.items()}
+    expected = {
+        key: ((batch_size, *shape), np.dtype(dtype))
+        for key, (shape, dtype) in stage.batch_spec.items()
+    }
+    if found != expected:
+        raise ValueError(f"{stage.name}: the loader gives {found}, the stage expects {expected}")
+
+
+@jax.jit
+def _is_finite(array):
+    return jnp.isfinite(array).all()
+
+
+def _check_state(state, step):
+    """A step may turn weights into NaN although its losses are finite; such a state is not saved.
+
+    Raises:
+      FloatingPointError: names the step and the first leaves.
+    """
+    leaves = [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), _is_finite(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    bad = [name for name, finite in leaves if not finite]
+    if bad:
+        raise FloatingPointError(f"step {step}: not finite: {config_diff.shorten(bad)}")
+
+
+@contextlib.contextmanager
+def _last_good_named(name, checkpoints):
+    """Tells the person what is left when a value stops being finite."""
+    try:
+        yield
+    except FloatingPointError as error:
+        checkpoints.wait()
+        step = checkpoints.latest_step()
+        kept = (
+            f"checkpoint {checkpoints.directory / str(step)} is good: go on from it with a lower "
+            "learning rate and --accept_changes"
+            if step
+            else "no checkpoint was saved before: lower the learning rate"
+        )
+        raise UserError(f"{name}: {error}; {kept}, or look for the cause with --debug") from None
+
+
+def _check_same_run(where, run, config, name, digests):
+    """Raises UserError that names both sides of what differs."""
+    lines = config_diff.differences(
+        {**config_diff.run_values(run["config"], name), "frozen": run["frozen"]},
+        {**config_diff.run_values(config, name), "frozen": digests},
+    )
+    if lines:
+        raise UserError(
+            f"{where} is of another configuration: {config_diff.shorten(lines)}; give another "
+            "--workdir or the values it was made with, or --accept_changes to go on all the same"
+        )

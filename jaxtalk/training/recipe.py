@@ -1,0 +1,240 @@
+"""A recipe: stages in order, each trained unless its weights exist.
+
+Weights of a stage are looked for in this order:
+
+  1. `config.pretrained[<stage>]`, a directory with weights that the user names;
+  2. `<workdir>/<stage>/weights`, if the stage has reached its `num_steps`;
+  3. `jaxtalk/bundle/<preset>/<stage>`, with `config.use_bundle`, unless the work directory holds
+     a checkpoint of the stage, and never for the stage that the run is for.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import json
+import os
+import pathlib
+import pkgutil
+
+import jax
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.core.stage import Stage
+from jaxtalk.training import checkpoint, config_diff, loop
+from jaxtalk.training import mesh as mesh_lib
+from jaxtalk.training.metric_writer import say
+
+BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "bundle"
+ENCODE_BATCH = 32  # frames of one call of the encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A stage of a plan: trained, or taken from `weights`, a directory."""
+
+    name: str
+    module: str
+    stage: Stage
+    weights: pathlib.Path | None
+    origin: str
+
+
+def make_stage(config, name):
+    """(module, Stage) of `config[name]`.
+
+    Raises:
+      UserError: no such stage in the recipe, or no such module; lists the choices.
+    """
+    if name not in config.stages:
+        near = difflib.get_close_matches(name, config.stages, 1, 0.0)[0]
+        raise UserError(
+            f"stage: found {name!r}, expected one of {', '.join(config.stages)}; "
+            f"did you mean {near!r}?"
+        )
+    path = config[name].module
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise
+        raise UserError(
+            f"{name}.module: found {path!r}, expected one of {', '.join(_stage_modules())}"
+        ) from None
+    return module, module.make(config[name])
+
+
+def _stage_modules():
+    """Import paths of the packages that stages live in."""
+    root = pathlib.Path(__file__).resolve().parents[1]
+    return [
+        f"jaxtalk.{folder}.{package.name}"
+        for folder in ("systems", "pretraining")
+        for package in pkgutil.iter_modules([str(root / folder)])
+        if package.ispkg
+    ]
+
+
+def plan(config, workdir, *, target=None, accept_changes=False):
+    """What a run does: the jobs in the order of the recipe.
+
+    Args:
+      config: the recipe.
+      workdir: the work directory, which need not exist.
+      target: the one stage to train; None: the last of the recipe, after those that it needs.
+      accept_changes: take finished weights although values of the config differ.
+
+    Raises:
+      UserError: unknown stage; weights of another configuration; with `target`, a stage that it
+        needs has no weights.
+    """
+    goal = target or config.stages[-1]
+    make_stage(config, goal)
+    jobs, needed = {}, [goal]
+    while needed:
+        name = needed.pop()
+        if name in jobs:
+            continue
+        _, stage = make_stage(config, name)
+        weights, origin = find_weights(config, workdir, name, is_goal=name == goal)
+        if weights:
+            _check_weights(config, name, weights, origin, accept_changes)
+        elif target and name != goal:
+            raise UserError(
+                f"--stage={goal} needs weights of {name}, and there are none; train them with "
+                f"--stage={name}, or name a directory with --config.pretrained.{name}=..."
+            )
+        else:
+            needed.extend(stage.frozen)
+        jobs[name] = Job(name, config[name].module, stage, weights, origin)
+    return [jobs[name] for name in config.stages if name in jobs]
+
+
+def find_weights(config, workdir, name, *, is_goal):
+    """(directory or None, where it comes from) of the weights of a stage."""
+    pretrained, own = config.pretrained.get(name, ""), pathlib.Path(workdir) / name
+    if pretrained:
+        return pathlib.Path(pretrained), f"config.pretrained.{name}"
+    if _finished_steps(own) >= config[name].num_steps:
+        return own / "weights", "finished here"
+    if config.use_bundle and not is_goal and not (own / "checkpoints").exists():
+        bundled = BUNDLE / config.preset / name
+        if checkpoint.has_weights(bundled):
+            return bundled, "bundle"
+    return None, "trained by this run"
+
+
+def _finished_steps(directory):
+    try:
+        return json.loads((directory / loop.FINISHED_FILE).read_text())["num_steps"]
+    except FileNotFoundError:
+        return -1
+
+
+def _check_weights(config, name, directory, origin, accept_changes):
+    """Weights must be of the networks that the config describes, and those of this work directory
+    of the whole configuration."""
+    saved = checkpoint.load_config(directory)
+    if origin == "finished here":
+        found, expected = (config_diff.run_values(c, name) for c in (saved, config))
+        advice = "; give another --workdir, or --accept_changes to take them all the same"
+    else:
+        found, expected = ({"model": c.get(name, {}).get("model", {})} for c in (saved, config))
+        found, expected = config_diff.to_json(found), config_diff.to_json(expected)
+        if not found["model"]:
+            return
+        advice = "; name the weights of such a model, or change the config"
+    lines = config_diff.differences(found, expected)
+    if lines and not (accept_changes and origin == "finished here"):
+        raise UserError(
+            f"weights of {name} in {directory} are of another configuration: "
+            f"{config_diff.shorten(lines)}{advice}"
+        )
+
+
+def check_writable(workdir):
+    """Makes the work directory.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    probe = pathlib.Path(workdir) / f".probe.{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"--workdir: cannot write to {workdir} ({error.strerror}); give another directory"
+        ) from None
+
+
+def run(config, workdir, *, data, target=None, accept_changes=False):
+    """Trains what the plan says, one stage after the other.
+
+    Args:
+      config: the recipe.
+      workdir: gets a directory for each stage, and `codes` for cached style codes.
+      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, `codes_key` and
+        `encode_corpus` of `jaxtalk.data.codes`.
+      target: see `plan`.
+      accept_changes: see `plan` and `loop.train`.
+
+    Raises:
+      UserError: see `plan` and `loop.train`.
+    """
+    check_writable(workdir)
+    jobs = plan(config, workdir, target=target, accept_changes=accept_changes)
+    for job in jobs:
+        say(f"{job.name}: {job.origin}" + (f", {job.weights}" if job.weights else ""))
+    for job in jobs:
+        if job.weights is None:
+            frozen = {
+                other.name: checkpoint.load_weights(weights_directory(other, workdir))[0]
+                for other in jobs
+                if other.name in job.stage.frozen
+            }
+            codes = config[job.name].data.kind == "codes"
+            loop.train(
+                job.stage,
+                config,
+                frozen,
+                workdir=workdir,
+                data=data,
+                codes_dir=encode_corpus(config, frozen["psp"], workdir, data) if codes else None,
+                accept_changes=accept_changes,
+            )
+    say(f"weights: {weights_directory(jobs[-1], workdir)}")
+
+
+def encode_corpus(config, variables, workdir, data):
+    """Style codes of every frame by the frozen encoder, computed once; returns their directory.
+
+    Each process encodes its share of the clips, on its own devices.
+
+    Args:
+      config: the recipe; `config.psp` describes the encoder.
+      variables: what the stage psp exports.
+      workdir: the codes go to `workdir`/codes/<hash of the weights and of the corpus>.
+      data: see `run`.
+    """
+    module, _ = make_stage(config, "psp")
+    mesh = mesh_lib.local_mesh(ENCODE_BATCH)
+    batch_sharding = mesh_lib.batch_sharding(mesh)
+    encode = jax.jit(module.make_encode(config.psp))
+    on_devices = jax.device_put(variables, mesh_lib.replicated(mesh))
+    return data.encode_corpus(
+        config.dataset,
+        lambda frames: encode(on_devices, jax.device_put(frames, batch_sharding)),
+        key=data.codes_key(config.dataset, checkpoint.digest(variables)),
+        codes_root=str(pathlib.Path(workdir) / "codes"),
+        splits=("train", "test"),
+        batch_size=ENCODE_BATCH,
+        shard_index=jax.process_index(),
+        shard_count=jax.process_count(),
+        say=say,
+    )
+
+
+def weights_directory(job, workdir):
+    """Where the weights of a job are once it is done."""
+    return job.weights or pathlib.Path(workdir) / job.name / "weights"
