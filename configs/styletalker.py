@@ -37,7 +37,7 @@ def stage_config(preset="demo"):
                 "w_dim": size.w_dim,
                 "num_blocks": 8,
                 "num_flow_steps": 2 if demo else 4,
-                "audio": {"width": 16 if demo else 64, "output_dim": 128 if demo else 512},
+                "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 16 if demo else 32,
                     "motion_width": 64 if demo else 128,
