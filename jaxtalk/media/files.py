@@ -82,7 +82,7 @@ def decoded(container, stream):
             frames = next(packets).decode()
         except StopIteration:
             return
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue
         yield from frames
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from jaxtalk.core.errors import UserError
 from jaxtalk.media import files
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO", "PPM", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 MIN_SIDE_PX = 32
 MAX_PIXELS = 64_000_000
 
@@ -64,6 +64,8 @@ def _too_large(name, found):
 
 def _to_rgb(image):
     """A decoded picture of any mode as uint8 [H, W, 3]."""
+    if image.mode == "F":
+        raise ValueError("32-bit floating point pixels have no range of their own")
     if image.mode.startswith("I"):  # 16-bit grey, in 16 or 32-bit integers
         grey = (np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)

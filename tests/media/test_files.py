@@ -1,0 +1,112 @@
+"""Nothing but the named local file is ever opened."""
+
+import http.server
+import os
+import stat
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media import audio, files, image, video
+from tests import media_files
+
+READERS = {
+    "audio": audio.read_audio,
+    "video": lambda path: list(video.read_video(path)),
+    "image": image.read_image,
+}
+
+
+@pytest.fixture
+def server(tmp_path):
+    """(address of a web server on this machine that has speech.wav, list of its requests)."""
+    media_files.write_sound(
+        *(tmp_path / "speech.wav", media_files.chirp(1.0, 16000)[None], 16000),
+        **{"codec": "pcm_s16le", "container": "wav"},
+    )
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(tmp_path))
+
+        def log_message(self, *args):
+            requests.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}/speech.wav", requests
+        running.shutdown()
+        thread.join()
+
+
+def playlists(target):
+    """Text of files that make FFmpeg open another one."""
+    return {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{target}\n#EXT-X-ENDLIST\n",
+        "ffconcat": f"ffconcat version 1.0\nfile '{target}'\n",
+        "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="audio/wav">'
+        f"<Representation id='1'><BaseURL>{target}</BaseURL></Representation>"
+        "</AdaptationSet></Period></MPD>",
+        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=audio 5004 RTP/AVP 0\n",
+        "svg": f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<image xlink:href="{target}"/></svg>',
+    }
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", playlists(""))
+def test_files_that_name_others_are_refused(tmp_path, server, reader, kind):
+    address, requests = server
+    for target in (address, "speech.wav", str(tmp_path / "speech.wav")):
+        path = tmp_path / "innocent.mp4"
+        path.write_text(playlists(target)[kind])
+        with pytest.raises(UserError, match=r"innocent\.mp4"):
+            READERS[reader](path)
+    assert not requests
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_names_with_a_meaning_for_ffmpeg_are_only_names(tmp_path, monkeypatch, server, reader):
+    address, requests = server
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save("img001.png")
+    names = (
+        *(address, "concat:speech.wav|speech.wav", "file:speech.wav", "subfile,,start,0,end,0,,:a"),
+        *("img%03d.png", "img*.png", "pipe:0", "data:audio/wav;base64,AAAA", "a\0b"),
+    )
+    for name in names:
+        with pytest.raises(UserError):
+            READERS[reader](name)
+    assert not requests
+    assert len(audio.read_audio("speech.wav")) == 16000
+
+
+def test_replacing_is_all_or_nothing(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
+        with open(temporary, "w") as file:
+            file.write("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.txt"]
+    with files.replacing(path) as temporary, open(temporary, "w") as file:
+        file.write("new")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["out.txt"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_replacing_says_where_it_cannot_write(tmp_path):
+    for path in (tmp_path, tmp_path / "no" / "such" / "folder.txt"):
+        with pytest.raises(UserError, match=str(path)), files.replacing(path):
+            pass
