@@ -1,0 +1,70 @@
+"""Name map of the public pSp encoder (`GradualStyleEncoder`)."""
+
+import itertools
+
+import numpy as np
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.pretrained import ir_se
+from jaxtalk.pretrained.torch_layout import StateDict
+
+PREFIX = "encoder."
+GROUPS = ("coarse_styles", "middle_styles", "fine_styles")
+
+
+def from_state_dict(state):
+    """Variables of `jaxtalk.nn.psp.Encoder`.
+
+    Args:
+      state: name -> numpy array. Names may begin with "encoder.", as in the public checkpoints
+        that hold encoder and decoder in one dict; the names of the other parts are then ignored.
+
+    Returns:
+      {"params", "batch_stats"}; the encoder must have as many styles in each group, and SE or not,
+      as the state dict.
+
+    Raises:
+      UserError: a name is missing or unexpected, or the styles do not form three groups.
+    """
+    own = {n.removeprefix(PREFIX): a for n, a in state.items() if n.startswith(PREFIX)}
+    state = StateDict(own or state)
+    backbone, stats = ir_se.backbone(state)
+    params = {
+        "backbone": backbone,
+        "lateral1": state.conv1x1("latlayer1"),
+        "lateral2": state.conv1x1("latlayer2"),
+    }
+    num_styles = _count(lambda i: f"styles.{i}.linear.weight" in state)
+    depths = [_depth(state, i) for i in range(num_styles)]
+    groups = [list(group) for _, group in itertools.groupby(range(num_styles), depths.__getitem__)]
+    if len(groups) != len(GROUPS):
+        raise UserError(f"state dict: styles have {depths} layers, expected three groups of styles")
+    for name, group in zip(GROUPS, groups):
+        params[name] = _map2style(state, group, depths[group[0]])
+    state.finish()
+    return {"params": params, "batch_stats": {"backbone": stats}}
+
+
+def _count(exists):
+    return next(i for i in itertools.count() if not exists(i))
+
+
+def _depth(state, style):
+    # Every second module of a tower is an activation.
+    return _count(lambda i: f"styles.{style}.convs.{2 * i}.weight" in state)
+
+
+def _map2style(state, styles, depth):
+    """The towers of one group, stacked along a new first axis."""
+
+    def stack(layers):
+        return {key: np.stack([layer[key] for layer in layers]) for key in layers[0]}
+
+    params = {}
+    for i in range(depth):
+        layer = stack([state.conv(f"styles.{s}.convs.{2 * i}") for s in styles])
+        params[f"kernel_{i}"], params[f"bias_{i}"] = layer["kernel"], layer["bias"]
+    linear = [state.array(f"styles.{s}.linear.weight", 2).T for s in styles]
+    params["linear_kernel"] = np.stack(linear)
+    params["linear_bias"] = np.stack([state.array(f"styles.{s}.linear.bias", 1) for s in styles])
+    return params
