@@ -1,0 +1,75 @@
+"""Opening a corpus: ArrayRecord files that a TFDS builder wrote, read without TensorFlow."""
+
+import hashlib
+import os
+import pathlib
+
+import tensorflow_datasets as tfds
+
+from jaxtalk.core.errors import UserError
+
+_FINGERPRINT_BYTES = 65_536
+
+
+def open_corpus(dataset, split):
+    """Random access to the clips of one split.
+
+    Args:
+      dataset: `name`, e.g. "procedural_heads/demo_64", and `data_dir`.
+      split: "train", "test", or a part of one as TFDS writes it, e.g. "train[:10%]".
+
+    Returns:
+      A sequence of dicts in the schema of a clip: `len(corpus)`, `corpus[index]`. Text is bytes;
+      `video` is a list of JPEG bytes, or the bytes of an mp4.
+
+    Raises:
+      UserError: the corpus is not built, or has no such split.
+    """
+    builder = tfds.builder_from_directory(corpus_dir(dataset))
+    splits = builder.info.splits
+    try:
+        corpus = builder.as_data_source(split)
+    except ValueError:
+        raise UserError(
+            f"split: found {split!r}, expected one of {', '.join(splits)} of {dataset.name}"
+        ) from None
+    if not len(corpus):
+        raise UserError(f"{dataset.name}: found no clips in {split!r}; build it again")
+    return corpus
+
+
+def corpus_dir(dataset):
+    """Folder of the newest version of a corpus.
+
+    Raises:
+      UserError: the corpus is not built; names the command that does.
+    """
+    folder = pathlib.Path(dataset.data_dir) / dataset.name
+    versions = [
+        path for path in folder.glob("[0-9]*.*.*") if (path / "dataset_info.json").is_file()
+    ]
+    if not versions:
+        builder, _, config = dataset.name.partition("/")
+        raise UserError(
+            f"dataset.name: found no corpus {dataset.name} in {dataset.data_dir}; build it with "
+            f"python -m tfds_builders.{builder}.build --config {config or 'default'} "
+            f"--data_dir {dataset.data_dir}"
+        )
+    return os.fspath(max(versions, key=lambda path: tfds.core.Version(path.name)))
+
+
+def fingerprint(dataset):
+    """Hexadecimal SHA-256 that changes when the corpus does.
+
+    Of the name, size, first and last 64 KiB of each file of clips: a corpus of terabytes is not
+    read for it.
+    """
+    sha = hashlib.sha256()
+    for path in sorted(pathlib.Path(corpus_dir(dataset)).glob("*array_record*")):
+        size = path.stat().st_size
+        sha.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            sha.update(file.read(_FINGERPRINT_BYTES))
+            file.seek(max(0, size - _FINGERPRINT_BYTES))
+            sha.update(file.read())
+    return sha.hexdigest()

@@ -1,0 +1,65 @@
+"""From a clip of a corpus to one example of a batch: numpy functions of a clip and a generator.
+
+Each draws its part of the clip from `rng` (`numpy.random.Generator`) and returns arrays as
+`jaxtalk.core.batch` lists them, without the batch axis; or None when the clip is too short.
+"""
+
+import numpy as np
+
+from jaxtalk.media.audio import audio_excerpt
+from jaxtalk.media.video import decode_frames, num_frames
+
+
+def random_frame(clip, rng):
+    """One frame with its annotations: `frames`, `landmarks`, `expression`, `speaker_id`.
+
+    Landmarks go from px to [-1, 1] over the picture, edge to edge.
+    """
+    index = int(rng.integers(len(clip["expression"])))
+    (frame,) = decode_frames(clip["video"], [index])
+    height, width, _ = frame.shape
+    landmarks = clip["landmarks"][index] * np.float32([2 / width, 2 / height]) - np.float32(1)
+    return {
+        "frames": frame,
+        "landmarks": landmarks,
+        "expression": clip["expression"][index],
+        "speaker_id": np.int32(clip["speaker_id"]),
+    }
+
+
+def random_clip(clip, rng, *, clip_frames):
+    """Consecutive frames and their sound: `video`, `audio`."""
+    start = _random_start(rng, num_frames(clip["video"]), clip_frames)
+    if start is None:
+        return None
+    return {
+        "video": decode_frames(clip["video"], range(start, start + clip_frames)),
+        "audio": audio_excerpt(clip["audio"], start, clip_frames),
+    }
+
+
+def random_codes(clip, codes, rng, *, clip_frames, window_frames):
+    """Style codes of consecutive frames, their sound, and the real frames of a part of them.
+
+    Args:
+      clip: the clip itself.
+      codes: float32 [T, num_ws, w_dim], the codes of all its frames; may be memory-mapped.
+      rng: draws where the clip begins, then where the window begins in it.
+      clip_frames: length of `w` and `audio`.
+      window_frames: length of `window`.
+    """
+    start = _random_start(rng, len(codes), clip_frames)
+    if start is None:
+        return None
+    window_start = _random_start(rng, clip_frames, window_frames)
+    first = start + window_start
+    return {
+        "w": np.array(codes[start : start + clip_frames]),
+        "audio": audio_excerpt(clip["audio"], start, clip_frames),
+        "window_start": np.int32(window_start),
+        "window": decode_frames(clip["video"], range(first, first + window_frames)),
+    }
+
+
+def _random_start(rng, available, wanted):
+    return int(rng.integers(available - wanted + 1)) if available >= wanted else None
