@@ -146,7 +146,9 @@ class VideoWriter:
 
 
 def _blocks(audio):
-    """[S] of any length -> float32 [1, n], a second at a time; at least one, of one sample."""
+    """[S] -> float32 [1, n], a second at a time."""
+    if audio.ndim != 1 or not len(audio):
+        raise ValueError(f"audio: found shape {audio.shape}, expected [S] with S at least 1")
     audio = audio / np.float32(32768) if audio.dtype == np.int16 else audio.astype(np.float32)
     for start in range(0, len(audio), audio_lib.SAMPLE_RATE_HZ):
         yield audio[None, start : start + audio_lib.SAMPLE_RATE_HZ]
