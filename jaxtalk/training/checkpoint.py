@@ -142,6 +142,10 @@ class Checkpoints:
         self._policy = _NewestAndBest()
         self._manager = ocp.CheckpointManager(
             self.directory,
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "run": ocp.JsonCheckpointHandler(),
+            },
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=self._policy, cleanup_tmp_directories=True
             ),

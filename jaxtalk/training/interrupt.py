@@ -1,10 +1,14 @@
 """Being asked to stop: SIGTERM of a scheduler that takes the machine back, or Ctrl-C."""
 
+import itertools
 import signal
 import threading
 
 import jax
 from jax.experimental import multihost_utils
+
+# Steps of this process in all its stages: processes agree on one of them, and it must only grow.
+_CALLS = itertools.count()
 
 
 class StopSignals:
@@ -27,10 +31,10 @@ class StopSignals:
     def __exit__(self, *exception):
         self._restore()
 
-    def requested(self, step):
+    def requested(self):
         """Whether to stop after this step; to be called once a step, in all processes."""
         if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
+            return multihost_utils.reached_preemption_sync_point(next(_CALLS))
         return self._number is not None
 
     @property

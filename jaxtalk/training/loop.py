@@ -148,7 +148,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
                     writer.previews(step, preview(state, frozen, batch, preview_rng))
 
             # ---- Save ----
-            stopped = stop.requested(step)
+            stopped = stop.requested()
             if last or stopped or improved or step % values.checkpoint_every == 0:
                 with clock.paused():
                     meter.check()
