@@ -18,13 +18,21 @@ PIXELS = 32
 
 def small_config():
     config = styletalker.stage_config("demo")
-    config.model.update({"image_size": PIXELS, "w_dim": 8, "num_flow_steps": 1, "lpips_width": 2})
+    config.model.update({"image_size": PIXELS, "num_ws": 10, "w_dim": 8, "num_flow_steps": 1})
+    config.model.lpips_width = 2
     config.model.audio.update({"width": 2, "output_dim": 4})
     config.model.block.update(
         {"z_dim": 4, "motion_width": 8, "motion_dim": 6, "lstm_width": 8, "smoothing_width": 8}
     )
     config.model.generator.update(
-        {"resolution": PIXELS, "z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 4}
+        {
+            "resolution": PIXELS,
+            "num_layers": 8,
+            "z_dim": 8,
+            "w_dim": 8,
+            "channel_base": 128,
+            "channel_max": 4,
+        }
     )
     config.model.discriminator.update({"width": 2, "num_layers": 2})
     config.model.arcface.update({"width": 2, "embedding_dim": 8, "image_size": 16})
@@ -40,8 +48,8 @@ def randomised(init, *args, scale=0.3):
 
     def leaf(path, x):
         values = scale * rng.standard_normal(x.shape)
-        is_variance = getattr(path[-1], "key", None) == "var"
-        return jnp.asarray(np.exp(values) if is_variance else values, jnp.float32)
+        positive = getattr(path[-1], "key", None) in ("var", "magnitude")
+        return jnp.asarray(np.exp(values) if positive else values, jnp.float32)
 
     return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(init, *args))
 
