@@ -1,4 +1,4 @@
-"""Stopped at any time and started again, a run ends with the same bits as one that never stopped."""
+"""Stopped at any time and started again, a run ends with the bits of one that never stopped."""
 
 import json
 import os
