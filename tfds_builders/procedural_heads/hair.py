@@ -1,180 +1,362 @@
-"""Hair as strands: roots on the scalp, grown step by step under comb, gravity and curl.
+"""Hair as strands: guides grown over the scalp, and locks of strands around them; beards, brows.
 
-A strand stands for a lock of some twenty hairs. Strands are polylines in the head's frame; they are
-grown once per person and only transformed from frame to frame.
+A guide grows step by step along a combing direction, under gravity, at a height over the scalp that
+the style sets; strands take the mean shape of the guides around their roots and draw together
+towards the nearest one. Strands are made once per person and only transformed from frame to frame.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import interpolate
+from scipy import interpolate, spatial
 
-POINTS = 16
+from .shape import smoothstep
+
+POINTS = 14
+_GUIDES = 420
+_CENTRE = np.array([0.0, 2.5, -2.6])
 
 
 class Style(NamedTuple):
-    """Length and volume in cm, comb direction, pull of gravity 0..1, curl radius in cm."""
+    """Lengths of top and sides and height over the scalp in cm, combing, pull of gravity 0..1,
+    curls (radius in cm, turns), strands, how much locks draw together 0..1."""
 
-    length: float
+    top: float
+    sides: float
     volume: float
     comb: str
     gravity: float
     curl: float
-    curl_turns: float
+    turns: float
     count: int
     clump: float
 
 
 STYLES = {
-    "long": Style(30.0, 1.1, "part", 0.35, 0.10, 1.0, 3200, 0.5),
-    "wavy": Style(24.0, 1.5, "part", 0.30, 0.55, 3.0, 3200, 0.6),
-    "bob": Style(15.0, 1.4, "part", 0.30, 0.10, 0.8, 3000, 0.5),
-    "bun": Style(13.0, 0.45, "back", 0.0, 0.04, 1.0, 2600, 0.3),
-    "short": Style(4.5, 1.0, "side", 0.10, 0.12, 0.8, 3200, 0.5),
-    "swept": Style(7.5, 1.5, "swept", 0.06, 0.15, 0.7, 3200, 0.6),
-    "crop": Style(1.1, 0.35, "stand", 0.10, 0.05, 1.0, 3600, 0.2),
-    "afro": Style(6.5, 3.2, "stand", 0.0, 0.55, 4.0, 4200, 0.1),
-    "bald": Style(0.25, 0.05, "stand", 0.1, 0.0, 1.0, 1400, 0.0),
+    "long": Style(31.0, 26.0, 0.9, "part", 0.30, 0.06, 1.2, 6500, 0.75),
+    "wavy": Style(27.0, 22.0, 1.3, "part", 0.26, 0.45, 3.2, 6500, 0.8),
+    "bob": Style(18.0, 13.0, 1.2, "part", 0.30, 0.06, 1.0, 6000, 0.7),
+    "bangs": Style(8.5, 17.0, 1.1, "bangs", 0.28, 0.05, 1.0, 6500, 0.6),
+    "bun": Style(15.0, 12.0, 0.35, "back", 0.0, 0.03, 1.0, 5000, 0.5),
+    "short": Style(6.0, 2.0, 0.9, "side", 0.05, 0.08, 0.8, 6000, 0.7),
+    "swept": Style(8.0, 2.2, 1.5, "swept", 0.0, 0.10, 0.7, 6000, 0.75),
+    "fringe": Style(5.0, 2.2, 0.8, "forward", 0.04, 0.08, 0.8, 6000, 0.8),
+    "crop": Style(1.3, 0.7, 0.5, "stand", 0.10, 0.03, 1.0, 6500, 0.3),
+    "buzz": Style(0.45, 0.35, 0.2, "stand", 0.10, 0.0, 1.0, 6000, 0.0),
+    "curls": Style(4.0, 2.2, 1.6, "stand", 0.12, 0.42, 3.0, 6000, 0.85),
+    "afro": Style(5.6, 4.2, 3.2, "stand", 0.0, 0.38, 4.0, 8000, 0.3),
+    "ring": Style(1.2, 1.2, 0.4, "stand", 0.3, 0.04, 1.0, 4500, 0.2),
+    "bald": Style(0.15, 0.15, 0.05, "stand", 0.1, 0.0, 1.0, 0, 0.0),
 }
-_CENTRE = np.array([0.0, 2.5, -2.6])
 
 
 class Strands(NamedTuple):
-    """points [S, P, 3] and outward directions [S, P, 3] in the head's frame, tint [S, P] (factor
-    of the hair's colour), width [S] cm, sway [S, P] weight of the head's rotation, jaw [S] of the
-    beard."""
+    """points and outward directions [S, P, 3] in the head's frame, tint [S, P] (factor of the
+    hair's colour), width [S] cm, rigid [S, P] weight of the head's rotation, follow [S] vertex of
+    the head that a strand moves with, or -1."""
 
     points: np.ndarray
     outward: np.ndarray
     tint: np.ndarray
     width: np.ndarray
     rigid: np.ndarray
+    follow: np.ndarray
 
 
-def inside_hairline(angle, y, hairline):
+def inside_hairline(angle, y, hair):
     """How far (cm) a point of the head is inside the hair's border; negative on the face."""
-    degrees = np.degrees(np.abs(angle))
-    h = hairline
+    degrees, h = np.degrees(np.abs(angle)), hair.hairline
     border = interpolate.PchipInterpolator(
-        [0, 22, 42, 56, 68, 78, 86, 98, 112, 135, 180],
-        [h, h + 0.15, h - 0.5, h - 2.4, 3.6, 0.9, 0.8, 1.0, -2.0, -4.5, -5.6],
-    )(degrees)
-    slope = 1.0 - 0.55 * np.exp(-(((degrees - 60.0) / 16.0) ** 2))
-    return (y - border) * slope
+        [0, 20, 40, 54, 66, 76, 86, 98, 112, 135, 180],
+        [h, h + 0.2 * hair.temples, h - 0.3 + 0.8 * hair.temples, h - 2.2 + 0.7 * hair.temples,
+         4.2, 1.2, 0.4, 0.8, -2.0, -4.5, -5.6],
+    )(degrees)  # fmt: skip
+    slope = 1.0 - 0.5 * np.exp(-(((degrees - 58.0) / 16.0) ** 2))
+    inside = (y - border) * slope
+    if hair.style == "ring":  # bald on top
+        inside = np.minimum(inside, 6.3 - y + 0.8 * smoothstep(90.0, 150.0, degrees))
+    elif hair.style == "bald":
+        inside = inside - 30.0
+    return inside
 
 
-def _radii(surface):
-    return np.array([surface.half_width(4.0), surface.top - 2.5, 7.9])
+def swelling(points, inside, volume):
+    """What is added to points [N, 3] of the head under hair: a third of its volume, softly, so that
+    light does not fall between the strands."""
+    ray = points - _CENTRE
+    ray = ray / np.linalg.norm(ray, axis=1, keepdims=True)
+    return ray * (0.35 * volume * smoothstep(0.2, 3.5, inside))[:, None]
 
 
-def _roots(rng, surface, hairline, count):
-    """(angle, y, position [N, 3], distance inside the hairline [N])."""
-    n = 4 * count
-    direction = rng.standard_normal((n, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    y = _CENTRE[1] + _radii(surface)[1] * direction[:, 1]
-    angle = np.arctan2(direction[:, 0], direction[:, 2])
-    y = np.clip(y, surface.bottom, surface.top - 0.02)
-    inside = inside_hairline(angle, y, hairline) + 0.35 * rng.standard_normal(n)
-    keep = np.flatnonzero(inside > 0.0)[:count]
-    return angle[keep], y[keep], surface.point(angle[keep], y[keep]), inside[keep]
+class _Scalp:
+    """Radius of the skull seen from its centre, in every direction."""
+
+    def __init__(self, surface):
+        angle = np.radians(np.arange(-180.0, 180.0, 7.5))[None, :]
+        y = np.concatenate([np.linspace(-7.0, 9.0, 24), surface.top - np.geomspace(3.4, 0.03, 12)])
+        points = surface.point(angle, y[:, None]).reshape(-1, 3) - _CENTRE
+        self.radius = np.linalg.norm(points, axis=1)
+        self.tree = spatial.cKDTree(points / self.radius[:, None])
+
+    def project(self, points, height):
+        """Points moved along the ray from the centre to `height` cm over the skull."""
+        ray = points - _CENTRE
+        ray /= np.linalg.norm(ray, axis=-1, keepdims=True) + 1e-9
+        return _CENTRE + ray * (self.at(ray) + height)[..., None]
+
+    def at(self, ray):
+        distance, index = self.tree.query(ray, k=4)
+        weight = 1.0 / (distance + 0.02) ** 2
+        return (weight * self.radius[index]).sum(-1) / weight.sum(-1)
 
 
-def _comb(style, hair, root, normal, rng):
-    """Initial direction [S, 3] of growth."""
-    n = len(root)
-    up, right, front = np.eye(3)[[1, 0, 2]]
-    noise = 0.14 * rng.standard_normal((n, 3))
-    x, top = root[:, 0], np.clip((root[:, 1] - 6.0) / 5.0, 0.0, 1.0)[:, None]
-    if style.comb == "part":
-        side = np.where(x > hair.parting, 1.0, -1.0)[:, None]
-        direction = side * right * (0.4 + top) - up * (1.0 - 0.8 * top) + 0.35 * normal
-        direction = direction - 0.35 * front
-    elif style.comb == "back":
-        direction = -1.2 * front + 0.35 * up + 0.1 * normal - 0.1 * np.sign(x)[:, None] * right
-    elif style.comb == "swept":
-        side = np.sign(hair.parting)
-        direction = normal * 0.6 - 0.75 * front * top - side * 0.6 * right * top
-        direction = direction - up * (1.0 - top) - 0.4 * front * (1 - top)
-    elif style.comb == "side":
-        side = np.sign(hair.parting)
-        direction = normal * 0.5 - side * right * 0.8 * top + 0.35 * front * top - up * (1.2 - top)
+def _roots(rng, surface, hair, count):
+    """Positions [N, 3] on the scalp and how far inside the hairline [N] they are."""
+    ray = rng.standard_normal((6 * count, 3))
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    y = np.clip(_CENTRE[1] + (surface.top - _CENTRE[1]) * ray[:, 1], -7.5, surface.top - 0.02)
+    angle = np.arctan2(ray[:, 0], ray[:, 2])
+    inside = inside_hairline(angle, y, hair)
+    # The border is irregular: single hairs grow before it.
+    keep = np.flatnonzero(inside + rng.gumbel(0.0, 0.22, len(y)) > 0.15)[:count]
+    root = surface.point(angle[keep], y[keep])
+    return root + swelling(root, inside[keep], STYLES[hair.style].volume), inside[keep]
+
+
+def _comb(comb, hair, points, side):
+    """Directions [N, 3] in which hair is combed at points over the scalp."""
+    x, y, z = points.T
+    top = smoothstep(6.5, 10.5, y)
+    one = np.ones_like(x)
+    if comb == "part":
+        direction = np.stack([side * (0.25 + top) * smoothstep(-5.0, 2.0, y), -(1.0 - 0.85 * top), -0.35 - 0.25 * top], 1)
+    elif comb == "bangs":
+        front = smoothstep(0.5, 3.0, z) * smoothstep(5.5, 3.5, np.abs(x))
+        aside = 0.9 * side * (1 - front) * smoothstep(-5.0, 2.0, y)
+        direction = np.stack([aside + 0.06 * x * front, -0.8 + 0.4 * top,
+                              1.3 * front * (0.4 + top) - 0.3 * (1 - front)], 1)  # fmt: skip
+    elif comb == "back":
+        direction = np.stack([-0.12 * x, 0.45 - 0.5 * top, -1.2 * one], 1)
+    elif comb == "swept":
+        direction = np.stack([0.35 * hair.side * top, -(1.0 - top) + 0.2 * top, -1.0 * one], 1)
+    elif comb == "side":
+        over = hair.side * smoothstep(-1.0, 1.0, hair.side * (x - hair.parting))
+        over = over - hair.side * (1.0 - np.abs(over))
+        direction = np.stack([over * top, -(1.0 - top), 0.35 * top - 0.25 * (1 - top)], 1)
+    elif comb == "forward":
+        direction = np.stack([0.35 * hair.side * top, -(1 - top) - 0.1, 1.0 * top + 0.1 * one], 1)
     else:
-        direction = normal.copy()
-    direction = direction + noise
-    return direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        return np.zeros_like(points)
+    return direction / (np.linalg.norm(direction, axis=1, keepdims=True) + 1e-9)
 
 
-def _push_out(points, radii, lift):
-    """Moves points that lie inside the skull, enlarged by `lift` cm, to its surface."""
-    scaled = (points - _CENTRE) / (radii + lift[:, None])
-    norm = np.linalg.norm(scaled, axis=1, keepdims=True)
-    pushed = _CENTRE + scaled / np.maximum(norm, 1e-6) * (radii + lift[:, None])
-    below = np.clip((-1.0 - points[:, 1]) / 3.0, 0.0, 1.0)[:, None]  # the skull ends at the neck
-    return np.where(norm < 1.0, pushed + below * (points - pushed), points)
-
-
-def grow(rng, surface, hair, density=1.0):
-    """`Strands` of a person; `density` scales their number (and width against it)."""
-    style = STYLES[hair.style]
-    count = int(style.count * density)
-    angle, y, root, inside = _roots(rng, surface, hair.hairline, count)
+def _grow_guides(rng, surface, hair, style):
+    """(points [G, P, 3], heights [G, P]) of the guides, and their roots."""
+    scalp = _Scalp(surface)
+    root, inside = _roots(rng, surface, hair, _GUIDES)
     count = len(root)
-    radii = _radii(surface)
-    normal = (root - _CENTRE) / radii**2
+    normal = root - _CENTRE
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    length = style.length * hair.length * rng.uniform(0.75, 1.1, count)
-    # Hair at the border and at the neck is short and fine.
-    length *= 0.35 + 0.65 * np.clip(inside / 1.2, 0.0, 1.0)
-    if style.comb in ("side", "swept", "stand"):
-        length *= 0.35 + 0.65 * np.clip((root[:, 1] - 2.0) / 6.0, 0.0, 1.0)
-    lift = style.volume * rng.uniform(0.15, 1.0, count) * np.clip(0.35 + inside / 2.5, 0.3, 1.0)
-    direction = _comb(style, hair, root, normal, rng)
-    if style.clump:  # neighbours share a direction
-        key = np.floor(np.stack([root[:, 0] / 1.3, root[:, 1] / 1.3, root[:, 2] / 1.3], 1))
-        cell = ((key @ np.array([73.0, 157.0, 311.0])) % 997).astype(int)
-        wave = rng.standard_normal((997, 3))[cell]
-        direction = direction + 0.28 * style.clump * wave
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    phase = rng.uniform(0, 2 * np.pi, count)
+    top = smoothstep(4.5, 8.5, root[:, 1])
+    length = (style.sides + top * (style.top - style.sides)) * hair.length
+    length = length * rng.uniform(0.8, 1.12, count)
+    if style.comb not in ("part", "bangs", "back"):
+        length *= 0.45 + 0.55 * smoothstep(0.0, 2.5, inside)
+    volume = style.volume * (0.35 + 0.65 * top) * rng.uniform(0.6, 1.15, count)
+    side = np.sign(root[:, 0] - hair.parting * smoothstep(-6.0, 3.0, root[:, 2]))
+    bend = 0.10 * rng.standard_normal((count, 3))
     points = np.empty((count, POINTS, 3))
-    points[:, 0] = root - 0.05 * normal
-    p = root.copy()
+    points[:, 0] = p = root
+    direction = normal * 0.9 + _comb(style.comb, hair, root, side) * 0.8 + bend
     step = (length / (POINTS - 1))[:, None]
     down = np.array([0.0, -1.0, 0.0])
     for k in range(1, POINTS):
-        pull = style.gravity * np.clip(1.6 * k / POINTS, 0.0, 1.0)
-        direction = direction * (1.0 - pull) + pull * down
-        if style.comb == "back":
-            target = np.array([0.0, 4.5, -10.5]) - p
-            direction = direction + 0.25 * target / np.linalg.norm(target, axis=1, keepdims=True)
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        p = p + step * direction
-        # Keep the face free: what hangs before it moves to the sides.
-        hanging = (p[:, 2] > 1.0) & (p[:, 1] < hair.hairline - 0.5) & (style.comb == "part")
-        away = np.where(p[:, 0] > 0, 1.0, -1.0) * np.clip(7.3 - np.abs(p[:, 0]), 0.0, 1.0)
-        p[:, 0] += hanging * away * 0.8
-        p[:, 2] -= hanging * 0.5
-        if style.comb != "stand":
-            p = _push_out(p, radii, lift)
-        direction = p - points[:, k - 1]
+        if style.comb == "stand":
+            direction = direction + bend + style.gravity * down
+        else:
+            blend = 0.55 if k < 6 else 0.25
+            direction = (1 - blend) * direction + blend * (_comb(style.comb, hair, p, side) + bend)
+            direction = direction + style.gravity * down
         direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-9
+        p = p + step * direction
+        if style.comb != "stand":
+            # Lies on the hair below it; hangs freely under the ears.
+            height = volume * np.minimum(1.0, 0.45 + k * step[:, 0] / 2.0) + 0.08
+            lying = smoothstep(-2.5, 0.5, p[:, 1])[:, None]
+            on_scalp = scalp.project(p, height)
+            out = np.linalg.norm(p - _CENTRE, axis=1) > np.linalg.norm(on_scalp - _CENTRE, axis=1)
+            p = np.where((out[:, None]) & (lying < 1.0), p + lying * (on_scalp - p), on_scalp)
+            if style.comb in ("part", "bangs"):
+                before = (p[:, 2] > -1.0) & (p[:, 1] < 5.0)
+                if style.comb == "bangs":
+                    before &= np.abs(p[:, 0]) > 4.5
+                push = np.clip(hair.frame - np.abs(p[:, 0]), 0.0, 0.9) * before
+                p[:, 0] += np.sign(p[:, 0]) * push
+                p[:, 2] -= 0.25 * before
+        direction = p - points[:, k - 1]
         points[:, k] = p
+    return points
+
+
+def _frizz(rng, points, style, hair):
+    """Curls and single stray hairs, added to strands [S, P, 3]."""
+    count = len(points)
+    t = np.linspace(0.0, 1.0, POINTS)[None]
+    radius = style.curl * hair.curl * rng.uniform(0.5, 1.3, count)[:, None] * np.clip(3 * t, 0, 1)
+    turn = 2 * np.pi * style.turns * t * rng.uniform(0.8, 1.2, count)[:, None]
+    turn = turn + rng.uniform(0, 2 * np.pi, count)[:, None]
+    points = points + np.stack([np.cos(turn), 0.5 * np.sin(turn + 1), np.sin(turn)], 2) * (
+        radius[..., None])  # fmt: skip
+    stray = 0.02 + 0.10 * (rng.random(count) < 0.10)
+    walk = np.cumsum(rng.standard_normal((count, POINTS, 3)), axis=1) / np.sqrt(POINTS)
+    size = stray[:, None, None] * np.clip(np.linalg.norm(points[:, -1] - points[:, 0], axis=1),
+                                          0.5, 6.0)[:, None, None]  # fmt: skip
+    return points + size * walk * t[..., None]
+
+
+def _trim(points, surface, style):
+    """Strands [S, P, 3] that end where they would hang into the face."""
+    brow = surface.shape.eye_y + surface.shape.brow_y
+    low = brow - 0.2 if style.comb == "bangs" else brow + 0.9
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    wide = 5.2 + 1.2 * smoothstep(brow, -4.0, y)
+    inside = (np.abs(x) < wide) & (y < low) & (y > -11.0) & (z > 0.5)
+    last = np.where(inside.any(axis=1), np.argmax(inside, axis=1) - 1, points.shape[1] - 1)
+    index = np.minimum(np.arange(points.shape[1])[None], np.maximum(last, 0)[:, None])
+    return np.take_along_axis(points, index[..., None], axis=1)
+
+
+def _bun(rng, count, width):
+    """Strands wound into a knot at the crown."""
     t = np.linspace(0, 1, POINTS)[None]
-    curl = style.curl * hair.curl
-    if curl:
-        turn = 2 * np.pi * style.curl_turns * t + phase[:, None]
-        ramp = np.clip(2.0 * t, 0, 1)
-        points[..., 0] += curl * ramp * np.cos(turn) * 0.8
-        points[..., 2] += curl * ramp * np.sin(turn) * 0.8
-        points[..., 1] += 0.4 * curl * ramp * np.sin(turn + 1.0)
-    outward = (points - _CENTRE) / (radii + 1.0) ** 2
-    outward[..., 1] = np.where(points[..., 1] < 2.0, 0.3 * outward[..., 1], outward[..., 1])
-    outward /= np.linalg.norm(outward, axis=2, keepdims=True)
-    shade = rng.normal(1.0, 0.16, count)[:, None] * (0.62 + 0.38 * np.clip(lift / (
-        0.75 * style.volume + 1e-6), 0.3, 1.0))[:, None]  # fmt: skip
-    tint = np.clip(shade * (0.75 + 0.35 * t), 0.2, 1.6)
-    width = np.full(count, 0.13 if hair.style != "crop" else 0.08) / np.sqrt(density)
-    rigid = np.clip((points[..., 1] + 18.0) / 12.0, 0.0, 1.0)
-    del y, angle
-    return Strands(points, outward, tint, width, rigid)
+    theta = rng.uniform(0, 2 * np.pi, count)[:, None] + 1.8 * t
+    phi = rng.uniform(-1.2, 1.4, count)[:, None] + 0.5 * np.sin(3 * t + theta)
+    r = rng.uniform(0.86, 1.0, count)[:, None] * width
+    return np.stack([r * np.cos(phi) * np.cos(theta), 12.3 + 0.85 * r * (np.sin(phi) + 0.6),
+                     -5.0 + r * np.cos(phi) * np.sin(theta)], axis=2)  # fmt: skip
+
+
+def grow(rng, surface, hair, density):
+    """(points [S, P, 3], height over the scalp relative to the style's, 0..1 [S])."""
+    style = STYLES[hair.style]
+    if not style.count:
+        return np.zeros((0, POINTS, 3)), np.zeros(0)
+    guides = _grow_guides(rng, surface, hair, style)
+    root, _ = _roots(rng, surface, hair, int(style.count * density))
+    count = len(root)
+    tree = spatial.cKDTree(guides[:, 0])
+    distance, near = tree.query(root, k=4)
+    # Strands on the other side of a parting do not mix.
+    tips = guides[near][:, :, POINTS // 2, 0]
+    agree = np.sign(tips) == np.sign(tips[:, :1])
+    if style.comb not in ("part", "bangs"):
+        agree = np.ones_like(agree)
+    weight = agree / (distance + 0.15) ** 2
+    weight /= weight.sum(axis=1, keepdims=True)
+    shapes = guides[near] - guides[near][:, :, :1]  # [S, 4, P, 3]
+    mean = np.einsum("sk,skpx->spx", weight, shapes)
+    t = np.linspace(0.0, 1.0, POINTS)[None, :, None]
+    stretch = rng.uniform(0.72, 1.08, count)[:, None, None]
+    points = root[:, None] + mean * stretch
+    pull = style.clump * smoothstep(0.0, 0.9, t) * rng.uniform(0.3, 1.0, count)[:, None, None]
+    points = points + pull * (guides[near[:, 0]] - points) * (distance[:, :1, None] < 2.5)
+    # Strands fill the volume between scalp and guides, most of them near the outside.
+    depth = rng.beta(2.2, 1.0, count)
+    ray = points - _CENTRE
+    ray /= np.linalg.norm(ray, axis=2, keepdims=True)
+    scatter = (depth - 0.75)[:, None, None] * style.volume * 0.9 * np.clip(3 * t, 0, 1)
+    points = points + scatter * ray
+    points = _trim(_frizz(rng, points, style, hair), surface, style)
+    if hair.style == "bun":
+        points = np.concatenate([points, _bun(rng, count // 4, 2.4)])
+        depth = np.concatenate([depth, rng.uniform(0.5, 1.0, count // 4)])
+    return points, depth
+
+
+def _whiskers(rng, surface, hair):
+    """Beard: (points [S, P, 3], tint [S])."""
+    if hair.beard in ("none", "stubble"):
+        return np.zeros((0, POINTS, 3)), np.zeros(0)
+    s = surface.shape
+    count = 16000
+    angle = rng.uniform(-1.45, 1.45, count)
+    y = rng.uniform(surface.bottom + 0.05, 1.0, count)
+    root = surface.point(angle, y)
+    x, ax, my = root[:, 0], np.abs(root[:, 0]), s.mouth_y
+    base = -1.9 - 0.9 * (s.nose_length - 1.0)
+    lip_top, lip_low = surface.lip_border(x, True), surface.lip_border(x, False)
+    moustache = (y > lip_top + 0.12) & (y < 0.45 * lip_top + 0.55 * base - 0.1 * ax) & (ax < 3.0)
+    chin = (y < lip_low - 0.35) & (ax < 2.6)
+    sides = (ax > 2.4) & (y < my + 0.7 + 0.42 * (ax - 2.4) + 0.9 * smoothstep(5.5, 6.5, ax))
+    ring = (ax > 2.5) & (ax < 3.1) & (y < my + 0.9)
+    keep = {"moustache": moustache, "goatee": moustache | chin | ring & (y > -8),
+            "full": moustache | chin | sides}[hair.beard]  # fmt: skip
+    keep &= rng.random(count) < 0.85
+    root, angle, y, x, ax = root[keep], angle[keep], y[keep], x[keep], ax[keep]
+    count = len(root)
+    near = surface.point(angle, y - 0.05), surface.point(angle + 0.01, y)
+    normal = np.cross(near[1] - root, root - near[0])
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
+    upper = y > my
+    down = np.stack([np.where(upper, 0.9 * np.sign(x) * smoothstep(0.1, 0.6, ax), 0.1 * x),
+                     np.where(upper, -0.55, -1.0), 0.0 * x], axis=1)  # fmt: skip
+    length = hair.beard_length * rng.uniform(0.5, 1.1, count)
+    length = np.where(upper & (ax < 3.0), np.minimum(length, 0.75), length)
+    length *= 0.4 + 0.6 * smoothstep(-1.0, -5.5, y)
+    direction = 0.45 * normal + down + 0.22 * rng.standard_normal((count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    t = np.linspace(0.0, 1.0, POINTS)[None, :, None]
+    bulge = normal[:, None] * 0.30 * t * (1.2 - t)
+    points = root[:, None] + (direction[:, None] * t + bulge) * length[:, None, None]
+    return points, np.clip(rng.normal(0.8, 0.16, count), 0.4, 1.3)
+
+
+def _brows(rng, surface, thickness):
+    """Both brows, hair by hair: points [S, P, 3]."""
+    count = 520
+    along = rng.uniform(0.0, 1.0, count) ** 1.1
+    side = np.where(rng.random(count) < 0.5, -1.0, 1.0)
+    across = np.clip(rng.standard_normal(count), -1.6, 1.6) / 1.6
+    ax = 1.02 + 4.1 * along
+    thick = thickness * (1.0 - 0.6 * smoothstep(0.35, 1.0, along)) * smoothstep(-0.2, 0.1, along)
+    y = surface.brow(ax) + 0.9 * thick * across
+    lean = 0.35 + 0.9 * smoothstep(0.0, 0.35, along)  # upright at the nose, flat at the temple
+    turn = lean + 0.25 * rng.standard_normal(count) + 0.5 * across * smoothstep(0.2, 0.6, along)
+    length = rng.uniform(0.32, 0.6, count) * (1.0 - 0.35 * along)
+    t = np.linspace(0.0, 1.0, POINTS)[None]
+    dx = (length * np.sin(turn))[:, None] * t
+    dy = (length * np.cos(turn))[:, None] * t * (1.0 - 0.45 * t)
+    x = side[:, None] * (ax[:, None] + dx)
+    points = surface.at(x, y[:, None] + dy)
+    points[..., 2] += 0.03 + 0.06 * np.sin(np.pi * t)
+    return points
+
+
+def make(rng, surface, hair, traits, neutral, density):
+    """`Strands` of a person. `neutral` [V, 3]: vertices of the head, for beard and brows to follow;
+    `density` scales the number of strands, and their width against it."""
+    scalp, depth = grow(rng, surface, hair, density)
+    beard, beard_tint = _whiskers(rng, surface, hair)
+    brows = _brows(rng, surface, traits["brow_thickness"])
+    points = np.concatenate([scalp, beard, brows])
+    numbers = [len(scalp), len(beard), len(brows)]
+    kind = np.repeat([0, 1, 2], numbers)
+    t = np.linspace(0.0, 1.0, POINTS)[None]
+    tint = np.concatenate([
+        np.clip(rng.normal(1.0, 0.17, numbers[0]), 0.5, 1.6) * (0.45 + 0.62 * depth),
+        beard_tint,
+        np.clip(rng.normal(0.62, 0.1, numbers[2]), 0.3, 1.0) * traits["brow_tint"],
+    ])[:, None] * np.where(kind[:, None] == 0, 0.72 + 0.36 * t, 1.0)  # fmt: skip
+    outward = points - _CENTRE
+    scale = np.array([7.5, 10.0, 7.9]) + 0.5
+    outward = outward / scale**2
+    hanging = smoothstep(3.0, -3.0, points[..., 1])
+    outward[..., 1] *= 1.0 - hanging
+    outward /= np.linalg.norm(outward, axis=2, keepdims=True) + 1e-9
+    width = np.array([0.060, 0.035, 0.028])[kind] / np.sqrt(density)
+    rigid = smoothstep(-19.0, -7.0, points[..., 1])
+    rigid[kind > 0] = 1.0
+    follow = np.full(len(points), -1)
+    if numbers[1] + numbers[2]:
+        follow[kind > 0] = spatial.cKDTree(neutral).query(points[kind > 0, 0])[1]
+    return Strands(points, outward, tint, width, rigid, follow)

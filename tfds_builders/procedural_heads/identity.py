@@ -39,14 +39,20 @@ class Look(NamedTuple):
 
 
 class Hair(NamedTuple):
-    """Style (key of hair.STYLES), hairline height, parting, length factor, curl factor, beard."""
+    """Style (key of hair.STYLES), height of the hairline and recession of the temples (cm), x of the
+    parting, side it is combed to (-1 or 1), factors of length and curl, how far hanging hair keeps
+    from the middle of the face (cm), kind and length (cm) of the beard."""
 
     style: str
     hairline: float
+    temples: float
     parting: float
+    side: float
     length: float
     curl: float
+    frame: float
     beard: str
+    beard_length: float
 
 
 class Person(NamedTuple):
@@ -88,6 +94,38 @@ def _choice(rng, names, weights):
     return names[rng.choice(len(names), p=weights / weights.sum())]
 
 
+def _sample_hair(rng, female, curly, age):
+    if female:
+        styles = ["long", "wavy", "bob", "bangs", "bun", "fringe", "curls", "afro", "swept"]
+        weights = [2.0, 2.0, 1.5, 1.5, 1.6, 0.3, 0.3, 0.0, 0.3]
+        if curly:
+            weights = [0.4, 1.2, 0.3, 0.2, 1.5, 0.2, 1.5, 2.0, 0.2]
+    else:
+        styles = ["short", "swept", "fringe", "crop", "buzz", "ring", "bald", "curls", "afro"]
+        weights = [2.4, 2.0, 1.6, 1.3, 0.8, 1.4 * max(0.0, age - 0.3), 0.25 + 0.5 * age, 0.6, 0.0]
+        if curly:
+            weights = [0.3, 0.1, 0.2, 1.4, 1.6, 0.8 * max(0.0, age - 0.3), 0.8, 1.4, 1.2]
+    style = _choice(rng, styles, weights)
+    beard = "none"
+    if not female:
+        beards = ["none", "stubble", "moustache", "goatee", "full"]
+        beard = _choice(rng, beards, [2.2, 1.6, 0.35, 0.6, 1.1])
+    side = float(rng.choice([-1.0, 1.0]))
+    recede = 0.0 if female else 1.0 * max(0.0, age - 0.4) * rng.random()
+    return Hair(
+        style=style,
+        hairline=float(np.clip(rng.normal(7.6, 0.35), 6.9, 8.4)) + recede,
+        temples=float(rng.uniform(0.0, 0.6) + (0.0 if female else 0.4 + recede)),
+        parting=float(-side * rng.choice([0.0, rng.uniform(1.0, 3.2)], p=[0.3, 0.7])),
+        side=side,
+        length=float(rng.uniform(0.8, 1.2)),
+        curl=float(rng.uniform(0.7, 1.3) * (1.4 if curly else 1.0)),
+        frame=float(rng.uniform(6.3, 7.6)),
+        beard=beard,
+        beard_length=float(rng.uniform(0.5, 1.9)),
+    )
+
+
 def sample_person(rng):
     """A `Person` drawn with the numpy generator `rng`."""
     female = bool(rng.random() < 0.5)
@@ -114,7 +152,7 @@ def sample_person(rng):
         upper_lip=around(0.58 + 0.08 * f + 0.03 * tone, 0.1, 0.42, 0.95),
         lower_lip=around(0.74 + 0.10 * f + 0.03 * tone, 0.1, 0.52, 1.1),
         bow=around(1.0, 0.35), ear=around(1.0 - 0.06 * f, 0.06),
-        neck=around(1.07 - 0.17 * f, 0.05), shoulders=around(1.04 - 0.13 * f, 0.05),
+        neck=around(1.06 - 0.16 * f, 0.05), shoulders=around(1.04 - 0.13 * f, 0.05),
     )  # fmt: skip
 
     low = int(min(tone, 6.0))
@@ -127,7 +165,7 @@ def sample_person(rng):
                0.8 * light, 2.5 * max(0.0, age - 0.55), 2.5 * max(0.0, age - 0.7)]  # fmt: skip
     hair_name = _choice(rng, names, weights)
     hair = np.array(_HAIRS[hair_name]) * rng.uniform(0.85, 1.15)
-    brow_hair = hair * 0.75 if hair_name not in ("white", "grey") else hair * 0.6
+    brow_tint = rng.uniform(0.5, 0.85) if hair_name in ("light", "white", "grey", "blond") else 0.85
     iris_names = list(_IRISES)
     iris_name = _choice(rng, iris_names, [2.0, 1.0 + 0.5 * tone, light, light, 1.6 * light, light])
     tone01 = tone / 7.0
@@ -139,26 +177,14 @@ def sample_person(rng):
     lip = (1 - amount) * skin + amount * redder
     cloth, cloth2 = _CLOTHES[rng.integers(len(_CLOTHES), size=2)] * rng.uniform(0.8, 1.15, (2, 1))
 
-    curly = tone > 4.5 and rng.random() < 0.7
-    if female:
-        styles = ["long", "wavy", "bob", "bun", "short", "afro"]
-        style_weights = [2.2, 2.2, 1.5, 1.6, 0.5, 0.0] if not curly else [0.5, 1, 0.3, 1.5, 0.6, 2.5]
-    else:
-        styles = ["short", "swept", "crop", "bald", "wavy", "afro"]
-        style_weights = [2.4, 2.2, 1.4, 0.35 + 0.9 * age, 0.35, 0.0] if not curly else [
-            0.6, 0.1, 2.4, 0.8, 0.2, 1.2]  # fmt: skip
-    style = _choice(rng, styles, style_weights)
-    beards = ["none", "stubble", "moustache", "goatee", "full"]
-    beard = "none" if female else _choice(rng, beards, [2.2, 1.6, 0.35, 0.6, 1.1])
-    recede = 0.0 if female else 1.2 * max(0.0, age - 0.4) * rng.random()
-    hair_shape = Hair(style, around(7.9, 0.35) + recede, float(rng.choice([-1.0, 1.0])) *
-                      rng.uniform(0.5, 3.0), rng.uniform(0.8, 1.25), rng.uniform(0.7, 1.4) *
-                      (1.6 if curly else 1.0), beard)  # fmt: skip
-    stubble = {"none": 0.15, "stubble": 0.75}.get(beard, 0.45)
+    hair_shape = _sample_hair(rng, female, tone > 4.5 and rng.random() < 0.75, age)
+    beard = hair_shape.beard
+    stubble = {"none": 0.15, "stubble": 0.75, "full": 0.9}.get(beard, 0.45)
     traits = {
         "pupil": rng.uniform(0.19, 0.28),
-        "brow_thickness": around(0.36 - 0.09 * f, 0.06),
+        "brow_thickness": around(0.31 - 0.08 * f, 0.05),
         "brow_density": float(np.clip(rng.normal(0.85, 0.12), 0.5, 1.0)),
+        "brow_tint": brow_tint,
         "flush": rng.uniform(0.3, 1.2) * (1.0 - 0.4 * tone01),
         "mottle": rng.uniform(0.4, 1.2),
         "freckles": float(rng.uniform(0.3, 1.0) * (rng.random() < 0.3 * light + 0.05)),
@@ -168,7 +194,8 @@ def sample_person(rng):
         "liner": float(f * rng.uniform(0.2, 1.0)),
     }
     palette = {"skin": linear(skin), "lip": linear(lip), "hair": linear(hair),
-               "brow": linear(brow_hair), "iris": linear(np.array(_IRISES[iris_name]) *
+               "brow": linear(hair * 0.72 * brow_tint**0.45),
+               "iris": linear(np.array(_IRISES[iris_name]) *
                rng.uniform(0.8, 1.2)), "cloth": linear(cloth), "cloth2": linear(cloth2)}  # fmt: skip
     return Person(shape, hair_shape, palette, traits, female)
 

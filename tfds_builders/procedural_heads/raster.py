@@ -1,9 +1,54 @@
-"""Compiled kernels without any knowledge of faces: normals, z-buffer, strands, reduction."""
+"""Compiled kernels without any knowledge of faces: placing points, normals, z-buffer, reduction."""
 
 import numpy as np
 from numba import njit
 
 EMPTY = -1
+FAR = 1e9
+
+
+@njit(cache=True)
+def move(neutral, fields, values):
+    """neutral [V, 3] + values [K] @ fields [K, V, 3]."""
+    moved = neutral.copy()
+    for k in range(values.shape[0]):
+        value = values[k]
+        if value != 0.0:
+            for i in range(fields.shape[1]):
+                for axis in range(3):
+                    moved[i, axis] += value * fields[k, i, axis]
+    return moved
+
+
+@njit(cache=True)
+def place(points, rigid, head, body):
+    """Points [V, 3] of the head's frame in the camera's frame.
+
+    `head` and `body` are [3, 4] transforms; a point moves with the head as far as `rigid` [V] says,
+    and with the body for the rest.
+    """
+    placed = np.empty_like(points)
+    for i in range(points.shape[0]):
+        x, y, z, r = points[i, 0], points[i, 1], points[i, 2], rigid[i]
+        for k in range(3):
+            with_head = head[k, 0] * x + head[k, 1] * y + head[k, 2] * z + head[k, 3]
+            with_body = body[k, 0] * x + body[k, 1] * y + body[k, 2] * z + body[k, 3]
+            placed[i, k] = with_body + r * (with_head - with_body)
+    return placed
+
+
+@njit(cache=True)
+def project(points, focal, pixels):
+    """Column, row (pixel centres at integers) and distance [V, 3] of points [V, 3]; the camera is
+    at the origin and looks along -z, `focal` is in pixels."""
+    screen = np.empty_like(points)
+    half = 0.5 * pixels - 0.5
+    for i in range(points.shape[0]):
+        scale = -focal / points[i, 2]
+        screen[i, 0] = half + scale * points[i, 0]
+        screen[i, 1] = half - scale * points[i, 1]
+        screen[i, 2] = -points[i, 2]
+    return screen
 
 
 @njit(cache=True)
@@ -14,12 +59,9 @@ def vertex_normals(points, triangles, skip):
         if skip[f]:
             continue
         a, b, c = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-        ux, uy, uz = (
-            points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
-        )  # fmt: skip
-        vx, vy, vz = (
-            points[c, 0] - points[a, 0], points[c, 1] - points[a, 1], points[c, 2] - points[a, 2]
-        )  # fmt: skip
+        ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
+        ux, uy, uz = points[b, 0] - ax, points[b, 1] - ay, points[b, 2] - az
+        vx, vy, vz = points[c, 0] - ax, points[c, 1] - ay, points[c, 2] - az
         nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for i in (a, b, c):
             normals[i, 0] += nx
@@ -40,7 +82,7 @@ def rasterise(screen, triangles, depth, face, weight):
 
     Args:
       screen: [V, 3] column, row (pixel centres at integers) and distance of the vertices.
-      triangles: int32 [F, 3]; those that wind the wrong way are not drawn.
+      triangles: int32 [F, 3]; those seen from behind are not drawn.
       depth [H, W], face int32 [H, W], weight [H, W, 2]: written where something is nearer;
         `weight` holds the barycentric weights of a triangle's second and third corner.
     """
@@ -53,10 +95,10 @@ def rasterise(screen, triangles, depth, face, weight):
         area = bx * cy - by * cx
         if area >= -1e-12:
             continue
-        low_x, high_x = min(0.0, bx, cx) + ax, max(0.0, bx, cx) + ax
-        low_y, high_y = min(0.0, by, cy) + ay, max(0.0, by, cy) + ay
-        x0, x1 = max(0, int(np.ceil(low_x))), min(width - 1, int(np.floor(high_x)))
-        y0, y1 = max(0, int(np.ceil(low_y))), min(height - 1, int(np.floor(high_y)))
+        x0 = max(0, int(np.ceil(min(0.0, bx, cx) + ax)))
+        x1 = min(width - 1, int(np.floor(max(0.0, bx, cx) + ax)))
+        y0 = max(0, int(np.ceil(min(0.0, by, cy) + ay)))
+        y1 = min(height - 1, int(np.floor(max(0.0, by, cy) + ay)))
         inverse = 1.0 / area
         for row in range(y0, y1 + 1):
             py = row - ay
@@ -74,52 +116,15 @@ def rasterise(screen, triangles, depth, face, weight):
                     weight[row, column, 1] = w2
 
 
-@njit(cache=True)
-def draw_strands(screen, colour, width_px, depth, image):
-    """Draws polylines with a z-test, the nearer one on top.
-
-    Args:
-      screen: [S, P, 3] column, row and distance of the points of S strands.
-      colour: [S, P, 3]. width_px: [S]. depth [H, W] and image [H, W, 3]: read and written.
-    """
-    height, width = depth.shape
-    for s in range(screen.shape[0]):
-        for p in range(screen.shape[1] - 1):
-            x0, y0, z0 = screen[s, p, 0], screen[s, p, 1], screen[s, p, 2]
-            x1, y1, z1 = screen[s, p + 1, 0], screen[s, p + 1, 1], screen[s, p + 1, 2]
-            span = max(abs(x1 - x0), abs(y1 - y0))
-            steps = int(span) + 1
-            if steps > 4 * width:
-                continue
-            steep = abs(y1 - y0) > abs(x1 - x0)
-            half = 0.5 * width_px[s]
-            for i in range(steps):
-                t = (i + 0.5) / steps
-                x, y, z = x0 + t * (x1 - x0), y0 + t * (y1 - y0), z0 + t * (z1 - z0)
-                # A line one pixel wide, or a run of pixels across a thicker one.
-                if steep:
-                    row0 = row1 = int(np.round(y))
-                    column0 = int(np.round(x - half + 0.5))
-                    column1 = max(column0, int(np.round(x + half - 0.5)))
-                else:
-                    column0 = column1 = int(np.round(x))
-                    row0 = int(np.round(y - half + 0.5))
-                    row1 = max(row0, int(np.round(y + half - 0.5)))
-                for row in range(max(0, row0), min(height - 1, row1) + 1):
-                    for column in range(max(0, column0), min(width - 1, column1) + 1):
-                        if z < depth[row, column]:
-                            depth[row, column] = z
-                            for k in range(3):
-                                a, b = colour[s, p, k], colour[s, p + 1, k]
-                                image[row, column, k] = a + t * (b - a)
+CURVE = (np.linspace(0.0, 1.0, 4096) ** (2.0 / 2.2)).astype(np.float32)
 
 
 @njit(cache=True)
-def reduce_to_bytes(image, factor):
+def reduce_to_bytes(image, factor, curve):
     """Linear light [H, W, 3] -> uint8 [H / factor, W / factor, 3], gamma 2.2 with a soft shoulder.
 
-    The mean is taken after the curve, as a camera's optics would not, because that keeps bright
-    edges smooth.
+    `curve` is CURVE, indexed by the square root of the light. The mean is taken after the curve, as
+    a lens would not do, because that keeps bright edges smooth.
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
     out = np.empty((height, width, 3), np.uint8)
@@ -130,7 +135,7 @@ def reduce_to_bytes(image, factor):
                 for i in range(factor):
                     for j in range(factor):
                         value = max(0.0, image[row * factor + i, column * factor + j, k])
-                        value = value * 1.12 / (1.0 + 0.12 * value)
-                        total += min(1.0, value) ** 0.4545
+                        value = min(1.0, value * 1.15 / (1.0 + 0.20 * value))
+                        total += curve[int(np.sqrt(value) * 4095.0 + 0.5)]
                 out[row, column, k] = np.uint8(total / (factor * factor) * 255.0 + 0.5)
     return out

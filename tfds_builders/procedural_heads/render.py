@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from . import hair as hair_module
-from . import raster, shading
+from . import hair, light, raster, shading, strands
 from .expression import INDEX
 from .identity import linear
 from .shape import MOUTH, NUM_LANDMARKS, Surface, build, features
@@ -27,8 +26,9 @@ class Scene(NamedTuple):
     """Everything about a clip that does not change from frame to frame."""
 
     geometry: object
-    strands: object
-    scalp: np.ndarray
+    locks: object  # hair.Strands
+    shadows: np.ndarray  # [N, 3] points of hair that cast a shadow
+    skip: np.ndarray
     bake: np.ndarray
     look: object
     camera: Camera
@@ -96,28 +96,45 @@ def background(rng, size):
 def make_scene(person, look, camera, rng, size):
     """`Scene` of a clip at `size` pixels."""
     surface = Surface(person.shape)
-    geometry = build(person.shape)
-    strands = hair_module.grow(rng, surface, person.hair)
+    volume = hair.STYLES[person.hair.style].volume
+    geometry = build(
+        person.shape,
+        lambda angle, y: hair.inside_hairline(angle, y, person.hair),
+        lambda points, inside: hair.swelling(points, inside, volume),
+    )
     neutral = geometry.neutral
-    angle = np.arctan2(neutral[:, 0], neutral[:, 2] - surface.centre(
-        np.clip(neutral[:, 1], surface.bottom, surface.top)))  # fmt: skip
-    scalp = hair_module.inside_hairline(angle, neutral[:, 1], person.hair.hairline)
-    if person.hair.style == "bald":
-        scalp = scalp - 30.0
-    bake = np.ones(len(neutral))
+    density = 0.6 if size < 128 else 1.0
+    locks = hair.make(rng, surface, person.hair, person.traits,
+                      neutral[: geometry.head_vertices], density)  # fmt: skip
+    skip = (geometry.material == MOUTH).astype(np.uint8)
+    normals = raster.vertex_normals(neutral, geometry.triangles, skip)
+    shadows = np.ascontiguousarray(locks.points[locks.follow < 0][:, 2:].reshape(-1, 3))
+    bake = light.bake(neutral, normals, geometry.triangles, shadows[::3])
     ss = SUPERSAMPLING[size]
     wide = background(rng, size).repeat(ss, 0).repeat(ss, 1)
-    return Scene(geometry, strands, scalp, bake, look, camera, wide, shading.noise_textures(), size)
+    return Scene(geometry, locks, shadows, skip, bake, look, camera, wide, shading.NOISE, size)
 
 
-def frame_values(expression, geometry, points):
-    """float64 [16] of the moment for the shading kernel."""
+def transforms(rotation, position):
+    """[3, 4] of the head and of the body, which follows a part of the head's rotation."""
+    head = rotation_matrix(*rotation)
+    body = rotation_matrix(0.25 * rotation[0], 0.1 * rotation[1], 0.15 * rotation[2])
+    pivot = np.array([0.0, -7.0, -3.0])
+    with_head = np.concatenate([head, position[:, None]], axis=1)
+    seat = (head - body) @ pivot + position
+    return with_head, np.concatenate([body, seat[:, None]], axis=1)
+
+
+def frame_values(expression, lip_z, look, head, position):
+    """float64 [16] of the moment for the shading kernel; `lip_z`: depth of the inner upper lip."""
     e = {name: expression[index] for name, index in INDEX.items()}
-    lip = geometry.first_landmark + 62
+    rotation = head[:, :3]
+    middle = rotation.T @ (np.array(look.light) - position / np.linalg.norm(position))
+    middle /= np.linalg.norm(middle)  # normal that mirrors the key light into the camera
     return np.array([
         e["blink_left"], e["blink_right"], e["eye_wide"], e["squint"], e["gaze_yaw"],
         e["gaze_pitch"], e["jaw_open"], e["smile"], max(e["brow_inner"], e["brow_outer"]),
-        e["brow_lower"], e["squint"], 0.0, 0.0, points[lip, 2] - 0.55, e["tongue_up"], 0.0,
+        e["brow_lower"], e["nose_wrinkle"], middle[0], middle[1], lip_z - 0.45, e["tongue_up"], 0.0,
     ])  # fmt: skip
 
 
@@ -128,73 +145,28 @@ def render(scene, expression, rotation, position):
       expression: [64]. rotation: (yaw, pitch, roll) rad. position: [3] cm, the head's origin in the
       camera's frame (x right, y up, z away from the camera is negative).
     """
-    geometry, look, camera = scene.geometry, scene.look, scene.camera
-    ss = SUPERSAMPLING[scene.size]
-    pixels = scene.size * ss
-    moved = geometry.neutral + np.tensordot(features(expression), geometry.fields, axes=1)
-    head = rotation_matrix(*rotation)
-    body = rotation_matrix(0.25 * rotation[0], 0.1 * rotation[1], 0.15 * rotation[2])
-    pivot = np.array([0.0, -7.0, -3.0])
-    centre = pivot @ (head - body).T + position
-
-    def place(points, rigid):
-        with_head = points @ head.T + position
-        with_body = points @ body.T + centre
-        return with_body + rigid[..., None] * (with_head - with_body)
-
-    focal = camera.focal * pixels
-
-    def project(points):
-        away = -points[..., 2]
-        half = 0.5 * pixels - 0.5
-        return np.stack([half + focal * points[..., 0] / away,
-                         half - focal * points[..., 1] / away, away], axis=-1)  # fmt: skip
-
-    points = place(moved, geometry.rigid)
-    screen = project(points)
-    skip = (geometry.material == MOUTH).astype(np.uint8)
-    normals = raster.vertex_normals(points, geometry.triangles, skip)
-    depth = np.full((pixels, pixels), 1e9)
+    geometry, look, pixels = scene.geometry, scene.look, scene.size * SUPERSAMPLING[scene.size]
+    position = np.asarray(position, np.float64)
+    head, body = transforms(rotation, position)
+    focal = scene.camera.focal * pixels
+    moved = raster.move(geometry.neutral, geometry.fields, features(expression))
+    points = raster.place(moved, geometry.rigid, head, body)
+    screen = raster.project(points, focal, pixels)
+    normals = raster.vertex_normals(points, geometry.triangles, scene.skip)
+    depth = np.full((pixels, pixels), raster.FAR)
     face = np.full((pixels, pixels), raster.EMPTY, np.int32)
-    weight = np.zeros((pixels, pixels, 2))
+    weight = np.empty((pixels, pixels, 2))
     raster.rasterise(screen, geometry.triangles, depth, face, weight)
+    hair_points = raster.place(scene.shadows, np.ones(len(scene.shadows)), head, body)
+    shadow, axes = light.shadow_map(points, geometry.triangles, hair_points, look.light, position)
     image = scene.background.copy()
-    values = frame_values(expression, geometry, moved)
-    light_in_head = head.T @ np.array(look.light)
-    eye_to_camera = head.T @ (-position / np.linalg.norm(position))
-    middle = light_in_head + eye_to_camera
-    middle /= np.linalg.norm(middle)
-    values[11], values[12] = 2.0 * middle[0], 2.0 * middle[1]
+    values = frame_values(expression, moved[geometry.first_landmark + 62, 2], look, head, position)
     shading.shade(image, depth, face, weight, geometry.triangles, geometry.material,
-                  geometry.neutral, points, normals, scene.scalp, scene.bake, look, values, head,
-                  np.asarray(position), geometry.eyes, scene.noise, focal)  # fmt: skip
-    strands = scene.strands
-    placed = place(strands.points, strands.rigid)
-    colour = strand_colours(strands, placed, head, look)
-    at = project(placed)
-    at[..., 2] -= 0.05
-    width_px = strands.width * focal / -position[2]
-    raster.draw_strands(at, colour, width_px, depth, image)
-    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / ss - 0.5
-    return Frame(raster.reduce_to_bytes(image, ss), landmarks[:NUM_LANDMARKS],
+                  geometry.neutral, points, normals, geometry.scalp, scene.bake, shadow, axes, look,
+                  values, head, geometry.eyes, scene.noise, focal)  # fmt: skip
+    locks = scene.locks
+    strands.draw(*locks, moved, geometry.neutral, head, body, focal, look, depth, image)
+    factor = SUPERSAMPLING[scene.size]
+    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / factor - 0.5
+    return Frame(raster.reduce_to_bytes(image, factor, raster.CURVE), landmarks,
                  moved[geometry.mesh_vertices])  # fmt: skip
-
-
-def strand_colours(strands, placed, head, look):
-    """Linear colours [S, P, 3]: light on the hair's volume, and highlights along the strands."""
-    light = np.array(look.light)
-    outward = strands.outward @ head.T
-    tangent = np.gradient(placed, axis=1)
-    tangent /= np.linalg.norm(tangent, axis=2, keepdims=True) + 1e-9
-    view = np.array([0.0, 0.0, 1.0])
-    half = (light + view) / np.linalg.norm(light + view)
-    volume = np.clip(0.55 * (outward @ light) + 0.45, 0.0, 1.0)
-    across = 1.0 - (tangent @ half) ** 2
-    gleam = np.clip(across, 0.0, 1.0) ** 14 * np.clip(outward @ half, 0.0, 1.0)
-    up = 0.5 + 0.5 * outward[..., 1]
-    key, sky, ground = (np.array(v) for v in (look.key, look.sky, look.ground))
-    ambient = ground + up[..., None] * (sky - ground)
-    base = np.array(look.hair) * strands.tint[..., None]
-    lit = base * (key * volume[..., None] + ambient)
-    return lit + (0.25 * base + 0.018) * key * gleam[..., None] * strands.tint[..., None]
-

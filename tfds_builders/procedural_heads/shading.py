@@ -8,6 +8,7 @@ mouth are traced along the camera's ray behind the surface.
 import numpy as np
 from numba import njit
 
+from .light import MAP_REACH_CM, MAP_SIZE, visible
 from .shape import EAR, EYE_RADIUS, MOUTH, TORSO
 
 NOISE_SIZE = 256
@@ -30,6 +31,9 @@ def noise_textures(seed=7):
     grain = filtered(np.exp(-(((radius - 45.0) / 30.0) ** 2)))
     fibres = filtered(np.exp(-((fx / 60.0) ** 2) - (fy / 6.0) ** 2) * (radius > 2))
     return np.stack([clouds, grain, fibres], axis=-1).astype(np.float32)
+
+
+NOISE = noise_textures()
 
 
 @njit(inline="always")
@@ -79,8 +83,8 @@ def lids(look, x, blink_left, blink_right, wide, squint):
     t = (abs(x) - eye[0]) / eye[2]
     arch = max(0.0, 1.0 - t * t)
     tilt = eye[4] * t
-    top = eye[3] * (1.0 + 0.38 * wide) * 1.12 * arch**0.72 * (1.0 - 0.10 * t)
-    low = -eye[3] * 0.62 * arch**0.85 * (1.0 + 0.12 * t) + 0.22 * squint * arch
+    top = eye[3] * (1.0 + 0.38 * wide) * 1.02 * arch**0.72 * (1.0 - 0.10 * t)
+    low = -eye[3] * 0.68 * arch**0.85 * (1.0 + 0.12 * t) + 0.22 * squint * arch
     blink = blink_left if x < 0 else blink_right
     top = top - 0.10 * squint * arch
     top = top + blink * (low + 0.02 - top)
@@ -116,7 +120,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, frame):
     jaw = step(my + 1.6 + 0.25 * ax, my + 0.4 + 0.25 * ax, y) * step(-2.2, 0.2, z)
     jaw = max(jaw, bell(ax, y, 0.9, 0.55 * (my + upper_lip) + 0.45 * base, 1.8, 0.5))
     jaw *= 1.0 - bell(ax, y, 0.0, my - 0.2, mouth_half * 0.9, 1.0) * 0.6
-    beard = look.stubble * jaw * (0.42 + 0.35 * grain + 0.12 * clouds)
+    beard = look.stubble * jaw * (0.45 + 0.35 * grain + 0.12 * clouds)
     beard = min(0.85, max(0.0, beard))
     dark = mix3(mul3(colour, 0.42, 0.45, 0.52), look.hair, 0.35)
     colour = mix3(colour, dark, beard)
@@ -173,7 +177,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, frame):
         hairs = sample(noise, 30.0 * (y - 0.9 * ax), 14.0 * (ax + 0.6 * y), 2)
         away = abs(y - line) - thick * (1.0 + 0.45 * hairs)
         ends = step(-0.10, 0.06, bt + 0.05 * hairs) * step(1.06, 0.85, bt + 0.05 * hairs)
-        brow = cover(away, max(px, 0.16)) * ends * look.brow_line[3] * (0.80 + 0.30 * hairs)
+        brow = cover(away, max(px, 0.16)) * ends * look.brow_line[3] * (0.52 + 0.25 * hairs)
         colour = mix3(colour, look.brow, min(1.0, max(0.0, brow)))
         gloss *= 1.0 - 0.7 * min(1.0, max(0.0, brow))
     # Roots of the hair.
@@ -305,20 +309,22 @@ def cloth_colour(look, noise, x, y, z, px, shade):
 
 @njit(cache=True)
 def shade(image, depth, face, weight, triangles, material, neutral, points, normals, scalp, bake,
-          look, frame, rotation, shift, eyes, noise, focal):  # fmt: skip
+          shadow, axes, look, frame, head, eyes, noise, focal):  # fmt: skip
     """Writes the linear colour of each covered pixel.
 
     Args:
       image [H, W, 3]; depth, face, weight: see `raster.rasterise`.
       triangles [F, 3], material [F], neutral [V, 3]; points, normals [V, 3] in the camera's frame;
       scalp [V] cm inside the hairline; bake [V] ambient light that reaches the vertex, 0..1.
-      look: identity.Look. frame: float64 [16] of the moment (see render.frame_values).
-      rotation [3, 3] head to camera, shift [3]: position of the head; eyes [2, 3]; focal: pixels.
+      shadow, axes: see light.shadow_map. look: identity.Look. frame: float64 [16] of the moment (see
+      render.frame_values). head [3, 4]: head to camera; eyes [2, 3]; focal: pixels.
     """
     height, width = depth.shape
-    ox = -(rotation[0, 0] * shift[0] + rotation[1, 0] * shift[1] + rotation[2, 0] * shift[2])
-    oy = -(rotation[0, 1] * shift[0] + rotation[1, 1] * shift[1] + rotation[2, 1] * shift[2])
-    oz = -(rotation[0, 2] * shift[0] + rotation[1, 2] * shift[1] + rotation[2, 2] * shift[2])
+    # The camera in the head's frame.
+    ox = -(head[0, 0] * head[0, 3] + head[1, 0] * head[1, 3] + head[2, 0] * head[2, 3])
+    oy = -(head[0, 1] * head[0, 3] + head[1, 1] * head[1, 3] + head[2, 1] * head[2, 3])
+    oz = -(head[0, 2] * head[0, 3] + head[1, 2] * head[1, 3] + head[2, 2] * head[2, 3])
+    map_scale = 0.5 * MAP_SIZE / MAP_REACH_CM
     lx, ly, lz = look.light
     for row in range(height):
         for column in range(width):
@@ -345,9 +351,9 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
             px = -pz_ / focal
             kind = material[f]
             # The ray in the head's frame.
-            rx = -(rotation[0, 0] * vx + rotation[1, 0] * vy + rotation[2, 0] * vz)
-            ry = -(rotation[0, 1] * vx + rotation[1, 1] * vy + rotation[2, 1] * vz)
-            rz = -(rotation[0, 2] * vx + rotation[1, 2] * vy + rotation[2, 2] * vz)
+            rx = -(head[0, 0] * vx + head[1, 0] * vy + head[2, 0] * vz)
+            ry = -(head[0, 1] * vx + head[1, 1] * vy + head[2, 1] * vz)
+            rz = -(head[0, 2] * vx + head[1, 2] * vy + head[2, 2] * vz)
             gloss, occlusion, skin, wet = 0.0, 1.0, 1.0, 0.0
             if kind == MOUTH:
                 colour = mouth_colour(look, px, (ox, oy, oz), (rx, ry, rz), z, frame)
@@ -398,11 +404,20 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
                         lash = max(0.90 * lash, fine)
                         colour = mix3(colour, (0.012, 0.009, 0.008), lash)
                         gloss *= 1.0 - lash
+                # Pores and fine wrinkles tilt the surface.
+                fine = 0.11 * min(1.0, 0.03 / px) * skin
+                nx += fine * sample(noise, 30.0 * x + 11.0, 30.0 * y + 5.0 * z, 1)
+                ny += fine * sample(noise, 30.0 * x + 77.0, 30.0 * y + 5.0 * z + 50.0, 1)
             # Light: wrapped where light travels under the skin, redder at the terminator.
             facing = nx * lx + ny * ly + nz * lz
             edge = 1.0 - max(0.0, nx * vx + ny * vy + nz * vz)
             hx, hy, hz = lx + vx, ly + vy, lz + vz
             scale = 1.0 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+            sx, sy, sz = px_ - head[0, 3], py_ - head[1, 3], pz_ - head[2, 3]
+            across = (axes[0, 0] * sx + axes[0, 1] * sy + axes[0, 2] * sz) * map_scale
+            down = (axes[1, 0] * sx + axes[1, 1] * sy + axes[1, 2] * sz) * map_scale
+            away = 100.0 - (axes[2, 0] * sx + axes[2, 1] * sy + axes[2, 2] * sz)
+            lit = visible(shadow, 0.5 * MAP_SIZE + across, 0.5 * MAP_SIZE - down, away, 0.35, 0.7)
             half = max(0.0, (nx * hx + ny * hy + nz * hz) * scale)
             fresnel = 0.35 + 1.3 * edge * edge * edge
             shine = 0.030 * half**9 + 0.045 * half**28
@@ -412,7 +427,7 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
                 wrap = skin * (0.34, 0.20, 0.14)[k] + 0.06
                 diffuse = max(0.0, (facing + wrap) / (1.0 + wrap))
                 ambient = look.ground[k] + (look.sky[k] - look.ground[k]) * up
-                value = colour[k] * (look.key[k] * diffuse * occlusion * (0.35 + 0.65 * light)
+                value = colour[k] * (look.key[k] * diffuse * occlusion * lit
                                      + ambient * light * occlusion)  # fmt: skip
-                value += look.key[k] * specular * light + 0.10 * edge**4 * ambient * light * skin
+                value += look.key[k] * specular * lit + 0.10 * edge**4 * ambient * light * skin
                 image[row, column, k] = value + wet * 1.3 * look.key[k]

@@ -23,11 +23,11 @@ FEATURES = (
 
 # y, half-width, front z, centre z of the cross-section.
 _PROFILE = np.array([
-    [12.62, 0.05, -2.6, -2.60], [12.2, 2.6, -0.2, -2.60], [11.3, 4.75, 2.0, -2.60],
-    [9.9, 6.25, 3.55, -2.60], [8.26, 7.0, 4.55, -2.60], [5.0, 7.5, 5.30, -2.60],
-    [2.5, 7.52, 5.05, -2.50], [0.0, 7.25, 5.10, -2.20], [-2.0, 6.95, 5.20, -1.60],
-    [-4.9, 6.30, 5.20, -0.20], [-6.5, 5.45, 5.00, 1.00], [-8.0, 4.05, 4.75, 2.40],
-    [-8.9, 2.60, 4.60, 3.30], [-9.35, 1.05, 4.25, 3.80], [-9.45, 0.05, 3.95, 3.90],
+    [12.62, 0.05, -2.6, -2.60], [12.25, 2.2, -0.6, -2.60], [11.3, 4.10, 1.5, -2.60],
+    [9.9, 5.60, 3.25, -2.60], [8.2, 6.65, 4.40, -2.60], [5.0, 7.40, 5.25, -2.60],
+    [2.5, 7.45, 5.05, -2.50], [0.0, 7.15, 5.05, -2.20], [-2.0, 6.75, 5.10, -1.60],
+    [-4.9, 5.95, 5.05, -0.20], [-6.5, 5.00, 4.85, 1.10], [-7.9, 3.75, 4.60, 2.40],
+    [-8.8, 2.45, 4.45, 3.20], [-9.3, 1.05, 4.15, 3.70], [-9.42, 0.05, 3.9, 3.85],
 ])  # fmt: skip
 
 
@@ -64,14 +64,17 @@ class Shape(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Neutral vertices [V, 3], triangles [F, 3], material [F], uv [V, 2], fields [K, V, 3], weight
-    of the head's rotation [V], first landmark vertex, and the vertices of the clip's `mesh`."""
+    """Neutral vertices [V, 3], triangles [F, 3], material [F], fields [K, V, 3], weight of the
+    head's rotation [V], cm inside the hairline [V], how many vertices (the first) are the head's,
+    first landmark vertex, and the vertices of the clip's `mesh`."""
 
     neutral: np.ndarray
     triangles: np.ndarray
     material: np.ndarray
     fields: np.ndarray
     rigid: np.ndarray
+    scalp: np.ndarray
+    head_vertices: int
     first_landmark: int
     mesh_vertices: np.ndarray
     eyes: np.ndarray  # [2, 3] centres of the eyeballs, picture left first
@@ -125,14 +128,14 @@ class Surface:
         # Nose: ridge, tip, wings.
         knots = np.array([base - 0.55, base - 0.12, base + 0.3, tip, tip + 0.8, 1.2, 2.3,
                           s.eye_y + 0.9, s.eye_y + 2.0])  # fmt: skip
-        height = np.array([0.0, 0.30, 1.60, 2.25 * s.nose_tip, 1.95, 1.30, 0.78, 0.30, 0.0])
+        height = np.array([0.0, 0.35, 1.75, 2.40 * s.nose_tip, 2.0, 1.30, 0.76, 0.30, 0.0])
         height[4:7] *= s.nose_bridge
-        half = np.array([0.7, 0.75, 0.85, 0.85, 0.78, 0.68, 0.62, 0.75, 1.0]) * s.nose_width
+        half = np.array([0.7, 0.78, 0.92, 0.95, 0.80, 0.64, 0.58, 0.72, 1.0]) * s.nose_width
         ridge = interpolate.PchipInterpolator(knots, height)(np.clip(y, knots[0], knots[-1]))
         width = interpolate.PchipInterpolator(knots, half)(np.clip(y, knots[0], knots[-1]))
         z += ridge * np.exp(-np.abs(x / width) ** 2.2)
-        z += 0.95 * _gauss(ax, y, 1.10 * s.nose_width, base + 0.62, 0.42 * s.nose_width, 0.52)
-        z -= 0.16 * _gauss(ax, y, 1.72 * s.nose_width, base + 0.5, 0.3, 0.6)
+        z += 1.05 * _gauss(ax, y, 1.22 * s.nose_width, base + 0.62, 0.40 * s.nose_width, 0.50)
+        z -= 0.20 * _gauss(ax, y, 1.85 * s.nose_width, base + 0.5, 0.3, 0.6)
         # Mouth: muzzle, lips, philtrum, the hollow under the lower lip, chin.
         z += 0.62 * _gauss(ax, y, 0.0, my + 0.1, 2.5, 1.75)
         t = np.clip(ax / s.mouth_half_width, 0.0, 1.0)
@@ -180,8 +183,8 @@ class Surface:
         arch = np.clip(1.0 - t * t, 0.0, 1.0)
         tilt = s.eye_tilt * t
         if upper:
-            return tilt + s.eye_open * 1.12 * arch**0.72 * (1.0 - 0.10 * t)
-        return tilt - s.eye_open * 0.62 * arch**0.85 * (1.0 + 0.12 * t)
+            return tilt + s.eye_open * 1.02 * arch**0.72 * (1.0 - 0.10 * t)
+        return tilt - s.eye_open * 0.68 * arch**0.85 * (1.0 + 0.12 * t)
 
     def brow(self, x):
         """y of a brow's centre line at |x|."""
@@ -235,14 +238,14 @@ def _ear(surface, side):
     bowl = smoothstep(0.50, 0.15, np.hypot((u + 0.15) / 1.15, (v + 0.35) / 1.6))
     tragus = _gauss(u, v, -0.85, -0.55, 0.30, 0.45)
     edge = smoothstep(0.93, 1.0, radius)
-    w = 0.34 * rim + 0.24 * fold - 0.55 * bowl + 0.4 * tragus - 0.45 * edge
-    w += 0.55 * smoothstep(-1.2, 1.4, u)  # the back of the ear stands away from the head
+    w = 0.30 * rim + 0.24 * fold - 0.55 * bowl + 0.4 * tragus - 0.40 * edge
+    w += 1.25 * smoothstep(-1.3, 1.5, u)  # the back of the ear stands away from the head
     scale = 0.92 * s.ear
     y0, z0 = 0.55, -2.2
     lean = 0.16
     y = y0 + scale * (v * np.cos(lean) - u * np.sin(lean))
     z = z0 - scale * (u * np.cos(lean) + v * np.sin(lean)) * 0.93
-    x = side * (surface.half_width(np.clip(y, 0.0, 9.0)) - 0.42 + scale * w)
+    x = side * (surface.half_width(np.clip(y, 0.0, 9.0)) - 0.30 + scale * w)
     return np.stack([x, y, z], axis=-1)
 
 
@@ -251,8 +254,8 @@ def _torso(shape):
     neck, wide = shape.neck, shape.shoulders
     rows = np.array([
         # y, half-width, half-depth, centre z, squareness
-        [-3.0, 4.9 * neck, 4.6 * neck, -3.4, 2.0], [-6.0, 4.95 * neck, 4.7 * neck, -3.2, 2.0],
-        [-9.0, 5.1 * neck, 4.8 * neck, -3.3, 2.0], [-11.5, 5.5 * neck, 5.0 * neck, -3.6, 2.0],
+        [-3.0, 4.5 * neck, 4.5 * neck, -3.4, 2.0], [-6.0, 4.55 * neck, 4.6 * neck, -3.2, 2.0],
+        [-9.0, 4.75 * neck, 4.7 * neck, -3.3, 2.0], [-11.5, 5.3 * neck, 4.9 * neck, -3.6, 2.0],
         [-13.2, 6.8 * neck, 5.4, -3.9, 2.0], [-14.6, 9.5, 6.2, -4.2, 2.1],
         [-15.8, 13.2 * wide, 7.4, -4.6, 2.2], [-17.4, 17.2 * wide, 8.6, -5.0, 2.4],
         [-19.6, 19.4 * wide, 9.4, -5.0, 2.5], [-24.0, 20.6 * wide, 10.2, -4.6, 2.6],
@@ -376,8 +379,12 @@ def _fields(shape, points, lower):
     return np.stack([fields[name] for name in FEATURES])
 
 
-def build(shape):
-    """`Geometry` of a person."""
+def build(shape, hairline, swelling):
+    """`Geometry` of a person.
+
+    hairline: (angle, y) -> cm inside the hair's border [N]. swelling: (points [N, 3], cm inside) ->
+    what is added to them under the hair [N, 3].
+    """
     surface = Surface(shape)
     above, below = _row_heights(surface)
     angles = _angles()
@@ -422,6 +429,10 @@ def build(shape):
     sides.append(landmark_side)
 
     neutral, side = np.concatenate(points), np.concatenate(sides)
+    scalp = np.full(len(neutral), -9.0)
+    around = np.broadcast_to(angles[None], (len(heights), columns)).reshape(-1)
+    scalp[: len(head)] = hairline(around, head[:, 1])
+    neutral[: len(head)] += swelling(head, scalp[: len(head)])
     fields = _fields(shape, neutral, side)
     fields[:, len(head) : count] = 0.0
     for name, (first, corner) in {"blink_left": (36, -1), "blink_right": (42, 1)}.items():
@@ -443,7 +454,8 @@ def build(shape):
     eye = surface.at(np.array([-1.0, 1.0]) * shape.eye_x, np.full(2, shape.eye_y))
     eye[:, 2] -= EYE_RADIUS - 0.02
     return Geometry(neutral, np.concatenate(all_faces).astype(np.int32),
-                    np.concatenate(materials).astype(np.int32), fields, rigid, count, mesh, eye)  # fmt: skip
+                    np.concatenate(materials).astype(np.int32), fields, rigid, scalp, len(head),
+                    count, mesh, eye)  # fmt: skip
 
 
 def features(expression):
