@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -43,6 +45,97 @@ def test_scripts_are_executable_and_pass_shellcheck(script):
 
 def test_ci_runs_the_test_script():
     assert "exec bash launch/test.sh" in (ROOT / ".ci/run").read_text()
+
+
+# Virtual environment, tests, quickstart: in a copy of the repository, with a stand-in for Python
+
+PYTHON = """
+case "$*" in
+  *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  *"-m pip --version"*) [ "$0" = .venv/bin/python ] ;;
+  *version_info[:2]*) echo 3.12 ;;
+  *"-m {broken}"*) exit 1 ;;
+esac
+"""
+
+
+def checkout(folder, broken="nothing"):
+    """(folder, path of the stand-in): launch and setup.py; a `broken` module fails."""
+    shutil.copytree(ROOT / "launch", folder / "launch")
+    shutil.copy(ROOT / "setup.py", folder)
+    stand_in(folder, "python", PYTHON.format(broken=broken))
+    return folder, str(folder / "bin" / "python")
+
+
+def modules_run(folder):
+    """Names after -m, in order, without the questions about the environment; empties the log."""
+    lines = (folder / "log").read_text().splitlines()
+    (folder / "log").unlink()
+    runs = [line.split("-m ", 1)[1].split() for line in lines if "-m " in line]
+    return [words[0] for words in runs if words[1:2] != ["--version"]]
+
+
+def test_quickstart_runs_its_steps_and_says_where_the_video_is(tmp_path):
+    folder, python = checkout(tmp_path)
+    done = bash("launch/quickstart.sh", cwd=folder, PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "wrote runs/quickstart/talk.mp4"
+    steps = [
+        "tfds_builders.procedural_heads.build",
+        "jaxtalk.train",
+        "jaxtalk.data.export_clip",
+        "jaxtalk.generate",
+    ]
+    assert modules_run(folder) == ["venv", "pip", *steps]
+    bash("launch/quickstart.sh", cwd=folder, PYTHON=python)
+    assert modules_run(folder) == steps  # installed already
+    for name in ("install", "corpus", "train", "portrait", "generate"):
+        assert re.search(rf"^ +\d+ s  {name}$", done.stdout, re.MULTILINE)
+
+
+def test_quickstart_stops_at_the_step_that_fails(tmp_path):
+    folder, python = checkout(tmp_path, broken="jaxtalk.train")
+    done = bash("launch/quickstart.sh", cwd=folder, PYTHON=python)
+    assert done.returncode == 1
+    assert "stopped in step 'train'" in done.stderr
+    assert modules_run(folder)[-1] == "jaxtalk.train"
+
+
+def test_commands_of_the_quickstart_exist():
+    text = (ROOT / "launch/quickstart.sh").read_text()
+    for module in re.findall(r"-m (\S+)", text):
+        path = ROOT / (module.replace(".", "/") + ".py")
+        assert path.exists(), module
+        options = text.split(f"-m {module}", 1)[1].split("\nstep")[0]
+        for option in re.findall(r" --(\w+)", options):
+            if module != "jaxtalk.train":  # its flags are absl's
+                assert f'"--{option}"' in path.read_text(), (module, option)
+
+
+@pytest.mark.parametrize("broken", [None, "ruff", "pytest"])
+def test_test_script_ends_with_the_status_of_what_it_runs(tmp_path, broken):
+    folder, python = checkout(tmp_path, broken=broken)
+    done = bash("launch/test.sh", "-q", cwd=folder, PYTHON=python)
+    assert done.returncode == (0 if broken is None else 1)
+    expected = ["venv", "pip", "ruff", "ruff", "pytest"]
+    assert modules_run(folder) == (expected[:3] if broken == "ruff" else expected)
+
+
+def test_interrupted_install_is_taken_up_again(tmp_path):
+    folder, python = checkout(tmp_path, broken="pip install")
+    assert bash("launch/venv.sh", "demo", cwd=folder, PYTHON=python).returncode != 0
+    assert modules_run(folder) == ["venv", "pip"]
+    assert bash("launch/venv.sh", "demo", cwd=folder, PYTHON=python).returncode != 0
+    assert modules_run(folder) == ["pip"]
+
+
+def test_old_python_is_refused(tmp_path):
+    folder, _ = checkout(tmp_path)
+    stand_in(folder, "old", "exit 1")
+    done = bash("launch/venv.sh", "demo", cwd=folder, PYTHON=str(folder / "bin" / "old"))
+    assert done.returncode == 1
+    assert "is not Python 3.11 or newer" in done.stderr
+    assert not (folder / ".venv").exists()
 
 
 # Cloud TPU
