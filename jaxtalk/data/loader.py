@@ -20,9 +20,17 @@ from absl import flags, logging
 from jaxtalk.core.errors import UserError
 from jaxtalk.data import codes as codes_lib
 from jaxtalk.data import transforms
-from jaxtalk.data.source import open_corpus
+from jaxtalk.data.source import open_corpus, size_bytes
 
+_FIELDS = {
+    "frames": ("video", "landmarks", "expression", "speaker_id"),
+    "clips": ("video", "audio"),
+    "codes": ("video", "audio"),
+}
 _NUM_THREADS = 4
+# Unpacking and parsing a clip takes ten times as long as decoding a frame of it: a corpus of no
+# more than this on disk is kept in memory once read, in each process that reads.
+_MAX_KEPT_BYTES = 2**30
 _MAX_SHORT_CLIPS = 1000
 
 
@@ -153,7 +161,9 @@ class _Clips:
 
     def __init__(self, dataset, data, split, shard_index, shard_count, codes_dir):
         self._draw = _drawing(data, split, codes_dir)
+        self._fields = _FIELDS[data.kind]
         self._corpus = open_corpus(dataset, split)
+        self._kept, self._keep = {}, size_bytes(dataset) <= _MAX_KEPT_BYTES
         self._indices = range(shard_index, len(self._corpus), shard_count)
         if len(self._corpus) < shard_count:
             raise UserError(
@@ -174,10 +184,19 @@ class _Clips:
         """An example of the clip at a position of the shard, or of the next that is long enough."""
         for step in range(min(len(self), _MAX_SHORT_CLIPS)):
             index = self._indices[(position + step) % len(self)]
-            example = self._draw(self._corpus[index], index, rng)
+            example = self._draw(self._clip(index), index, rng)
             if example is not None:
                 return example
         raise UserError(self._too_short)
+
+    def _clip(self, index):
+        clip = self._kept.get(index)
+        if clip is None:
+            clip = self._corpus[index]
+            clip = {name: clip[name] for name in self._fields}
+            if self._keep:
+                self._kept[index] = clip
+        return clip
 
 
 def _drawing(data, split, codes_dir):

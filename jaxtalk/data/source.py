@@ -58,6 +58,11 @@ def corpus_dir(dataset):
     return os.fspath(max(versions, key=lambda path: tfds.core.Version(path.name)))
 
 
+def size_bytes(dataset):
+    """Bytes on disk of all splits of a corpus."""
+    return sum(path.stat().st_size for path in _clip_files(dataset))
+
+
 def fingerprint(dataset):
     """Hexadecimal SHA-256 that changes when the corpus does.
 
@@ -65,7 +70,7 @@ def fingerprint(dataset):
     read for it.
     """
     sha = hashlib.sha256()
-    for path in sorted(pathlib.Path(corpus_dir(dataset)).glob("*array_record*")):
+    for path in _clip_files(dataset):
         size = path.stat().st_size
         sha.update(f"{path.name} {size}\n".encode())
         with path.open("rb") as file:
@@ -73,3 +78,7 @@ def fingerprint(dataset):
             file.seek(max(0, size - _FINGERPRINT_BYTES))
             sha.update(file.read())
     return sha.hexdigest()
+
+
+def _clip_files(dataset):
+    return sorted(pathlib.Path(corpus_dir(dataset)).glob("*array_record*"))

@@ -247,3 +247,21 @@ def test_evaluation_batches_are_fixed(dataset, codes_dir):
     parts = [make("frames", shard_index=i, shard_count=2) for i in range(2)]
     shared = [set(tiny_corpus.clip_of(b["frames"]).tolist()) for p in parts for b in p]
     assert not (shared[0] | shared[1] | shared[2]) & (shared[3] | shared[4] | shared[5])
+
+
+def test_a_corpus_too_large_for_memory_gives_the_same(make, monkeypatch):
+    kept = make("codes")
+    monkeypatch.setattr(loader, "_MAX_KEPT_BYTES", 0)
+    read = make("codes")
+    assert all(same(next(kept), next(read)) for _ in range(4))
+
+
+def test_clips_may_be_stored_as_mp4(tmp_path):
+    dataset = ConfigDict(tiny_corpus.build_tiny_corpus(tmp_path, mp4=True))
+    batches = loader.make_loader(
+        dataset, ConfigDict(KINDS["clips"]), split="train", batch_size=4, seed=0
+    )
+    for video in next(batches)["video"]:
+        frames = tiny_corpus.frame_of(video)
+        np.testing.assert_array_equal(frames, frames[0] + np.arange(12))
+        assert len(set(tiny_corpus.clip_of(video))) == 1
