@@ -124,7 +124,7 @@ fi
 train() {
   local command now failures=0
   command="cd jaxtalk && .venv/bin/python -m jaxtalk.train --distributed \
---workdir ../bucket/runs/$name --config.dataset.data_dir=../bucket/data$(printf ' %q' "$@")"
+--workdir ../bucket/runs/$name$(printf ' %q' "$@") --config.dataset.data_dir=../bucket/data"
   while true; do
     bring_up
     if install && on_all_workers "$command"; then
