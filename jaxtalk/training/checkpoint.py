@@ -50,7 +50,7 @@ def save_weights(directory, variables, config):
     arrays[_CONFIG_KEY] = np.frombuffer(
         json.dumps(config_diff.to_json(config), indent=1).encode(), np.uint8
     )
-    temporary = directory / f".{WEIGHTS_FILE}.{os.getpid()}"
+    temporary = directory / f".{WEIGHTS_FILE}"
     with open(temporary, "wb") as file:
         np.savez(file, **arrays)
         file.flush()

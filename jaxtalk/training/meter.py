@@ -67,8 +67,8 @@ class Clock:
 
     def rate(self):
         """Steps per second since the last beginning, 0 for no step; begins anew."""
-        steps = self._steps
-        return steps / self.start()
+        steps, taken = self._steps, self.start()
+        return steps / taken if steps else 0.0
 
     @contextlib.contextmanager
     def paused(self):

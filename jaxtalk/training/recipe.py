@@ -138,8 +138,8 @@ def _check_weights(config, name, directory, origin, accept_changes):
         found, expected = (config_diff.run_values(c, name) for c in (saved, config))
         advice = "; give another --workdir, or --accept_changes to take them all the same"
     else:
-        found, expected = ({"model": c.get(name, {}).get("model", {})} for c in (saved, config))
-        found, expected = config_diff.to_json(found), config_diff.to_json(expected)
+        plain = (config_diff.to_json(c) for c in (saved, config))
+        found, expected = ({"model": values.get(name, {}).get("model")} for values in plain)
         if not found["model"]:
             return
         advice = "; name the weights of such a model, or change the config"

@@ -6,6 +6,7 @@ TINY_SIGNAL=TERM:5 when batch 5 is drawn, TINY_KILL_IN_SAVE=8 while the checkpoi
 being written.
 """
 
+import copy
 import functools
 import os
 import signal
@@ -73,7 +74,7 @@ def get_config(arg="tiny"):
             "use_bundle": False,
             "dataset": {"name": "noise", "data_dir": "", "num_workers": 0},
             "pretrained": {"psp": "", "styletalker": ""},
-            "psp": {**stage, "name": "psp", "data": {"kind": "frames"}},
+            "psp": {**copy.deepcopy(stage), "name": "psp", "data": {"kind": "frames"}},
             "styletalker": {**stage, "name": "styletalker", "data": {"kind": "codes"}},
         }
     )
@@ -100,7 +101,7 @@ def make(config):
             codes, stats = net.apply(variables, images, train=True, mutable=["batch_stats"])
             loss = jnp.square(codes - target(batch)).mean()
             if "reg" in flags:
-                loss += 1e-3 * optax.global_norm(params) ** 2
+                loss += 1e-3 * sum(jnp.square(p).sum() for p in jax.tree.leaves(params))
             loss = jnp.where(state.step + 1 == config.loss.poison_step, jnp.nan, loss)
             return loss, stats
 

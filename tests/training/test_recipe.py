@@ -1,0 +1,179 @@
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.training import checkpoint, dry_run, recipe
+from tests.training import tiny_stage
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """The tiny recipe, with a bundle that is empty."""
+    monkeypatch.setattr(recipe, "BUNDLE", tmp_path / "bundle")
+    config = tiny_stage.get_config()
+    config.use_bundle = True
+    return config
+
+
+def save(directory, config, *, finished=None):
+    variables = {"net": {"params": {"a": np.ones(3, np.float32)}}}
+    checkpoint.save_weights(directory, variables, config)
+    if finished is not None:
+        (directory.parent / "finished.json").write_text(json.dumps({"num_steps": finished}))
+
+
+def origins(jobs):
+    return {job.name: (job.origin, job.weights) for job in jobs}
+
+
+def test_all_stages_are_trained_in_order(config, tmp_path):
+    jobs = recipe.plan(config, tmp_path / "run")
+    assert [(job.name, job.weights) for job in jobs] == [("psp", None), ("styletalker", None)]
+
+
+def test_bundle_serves_the_stages_before_the_last(config, tmp_path):
+    bundle = tmp_path / "bundle/tiny"
+    for name in ("psp", "styletalker"):
+        save(bundle / name, config)
+    jobs = recipe.plan(config, tmp_path / "run")
+    assert origins(jobs)["psp"] == ("bundle", bundle / "psp")
+    assert origins(jobs)["styletalker"][1] is None
+    config.use_bundle = False
+    assert origins(recipe.plan(config, tmp_path / "run"))["psp"][1] is None
+
+
+def test_unfinished_training_goes_before_the_bundle(config, tmp_path):
+    save(tmp_path / "bundle/tiny/psp", config)
+    (tmp_path / "run/psp/checkpoints").mkdir(parents=True)
+    save(tmp_path / "run/psp/weights", config)
+    assert origins(recipe.plan(config, tmp_path / "run"))["psp"][1] is None
+
+
+def test_a_stage_is_finished_when_its_steps_are(config, tmp_path):
+    weights = tmp_path / "run/psp/weights"
+    save(weights, config)
+    assert origins(recipe.plan(config, tmp_path / "run"))["psp"][1] is None
+    save(weights, config, finished=config.psp.num_steps)
+    jobs = recipe.plan(config, tmp_path / "run")
+    assert origins(jobs)["psp"] == ("finished here", weights)
+    config.psp.num_steps += 1
+    assert origins(recipe.plan(config, tmp_path / "run"))["psp"][1] is None
+
+
+def test_named_weights_go_first(config, tmp_path):
+    save(tmp_path / "run/psp/weights", config, finished=99)
+    save(tmp_path / "elsewhere", config)
+    config.pretrained.psp = str(tmp_path / "elsewhere")
+    jobs = recipe.plan(config, tmp_path / "run")
+    assert origins(jobs)["psp"] == ("config.pretrained.psp", tmp_path / "elsewhere")
+    config.pretrained.psp = str(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"found no .*nowhere"):
+        recipe.plan(config, tmp_path / "run")
+
+
+def test_stages_that_nobody_needs_are_left_out(config, tmp_path):
+    save(tmp_path / "talker", config)
+    config.pretrained.styletalker = str(tmp_path / "talker")
+    assert list(origins(recipe.plan(config, tmp_path / "run"))) == ["styletalker"]
+
+
+def test_one_stage_alone(config, tmp_path):
+    assert list(origins(recipe.plan(config, tmp_path / "run", target="psp"))) == ["psp"]
+    with pytest.raises(UserError, match="--stage=styletalker needs weights of psp"):
+        recipe.plan(config, tmp_path / "run", target="styletalker")
+    save(tmp_path / "bundle/tiny/psp", config)
+    jobs = recipe.plan(config, tmp_path / "run", target="styletalker")
+    assert origins(jobs)["psp"][0] == "bundle"
+    assert origins(recipe.plan(config, tmp_path / "run", target="psp"))["psp"][1] is None
+    with pytest.raises(UserError, match=r"'pspp', expected one of psp, styletalker; .*'psp'"):
+        recipe.plan(config, tmp_path / "run", target="pspp")
+
+
+def test_weights_of_another_configuration(config, tmp_path):
+    other = tiny_stage.get_config()
+    other.psp.model.width = 9
+    message = r"psp in .* of another configuration: .*model.width: found 9, expected 4"
+    save(tmp_path / "run/psp/weights", other, finished=99)
+    with pytest.raises(UserError, match=message):
+        recipe.plan(config, tmp_path / "run")
+    accepted = recipe.plan(config, tmp_path / "run", accept_changes=True)
+    assert origins(accepted)["psp"][0] == "finished here"
+
+    save(tmp_path / "bundle/tiny/psp", other)
+    with pytest.raises(UserError, match=message):
+        recipe.plan(config, tmp_path / "other run", accept_changes=True)
+    other.psp.model.width, other.psp.optimizer.learning_rate = 4, 9.0
+    save(tmp_path / "bundle/tiny/psp", other)
+    assert origins(recipe.plan(config, tmp_path / "other run"))["psp"][0] == "bundle"
+
+
+def test_unknown_module(config, tmp_path):
+    config.psp.module = "jaxtalk.pretraining.pspp"
+    with pytest.raises(UserError, match=r"psp.module: .*pspp.*jaxtalk.pretraining.psp,"):
+        recipe.plan(config, tmp_path / "run")
+
+
+def test_fault_inside_a_module_is_no_fault_of_the_user(config, tmp_path, monkeypatch):
+    (tmp_path / "broken_stage.py").write_text("import jaxtalk.no_such_thing")
+    monkeypatch.syspath_prepend(tmp_path)
+    config.psp.module = "broken_stage"
+    with pytest.raises(ModuleNotFoundError, match="no_such_thing"):
+        recipe.plan(config, tmp_path / "run")
+    sys.modules.pop("broken_stage", None)
+
+
+def test_workdir_that_cannot_be_written(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--workdir: cannot write to .*file/run \(Not a directory"):
+        recipe.run(config, tmp_path / "file/run", data=tiny_stage.DATA)
+
+
+def test_run_trains_what_is_missing_and_then_nothing(config, tmp_path, capsys):
+    for name in config.stages:
+        config[name].num_steps = 2
+    recipe.run(config, tmp_path, data=tiny_stage.DATA)
+    variables, saved = checkpoint.load_weights(tmp_path / "styletalker/weights")
+    assert sorted(variables) == ["encoder", "net"]
+    encoder, _ = checkpoint.load_weights(tmp_path / "psp/weights")
+    kernel = encoder["net"]["params"]["Dense_0"]["kernel"]
+    np.testing.assert_array_equal(variables["encoder"]["params"]["Dense_0"]["kernel"], kernel)
+    assert saved.stages == config.stages
+    (codes,) = tmp_path.glob("codes/noise-*/0/train.npy")
+    encode = tiny_stage.make_encode(config.psp)
+    expected = encode(encoder, tiny_stage.frames_of("train"))
+    np.testing.assert_allclose(np.load(codes), expected, rtol=1e-4, atol=1e-5)
+
+    capsys.readouterr()
+    recipe.run(config, tmp_path, data=None)
+    assert capsys.readouterr().out == (
+        f"styletalker: finished here, {tmp_path}/styletalker/weights\n"
+        f"weights: {tmp_path}/styletalker/weights\n"
+    )
+
+
+def test_table_of_the_plan(config, tmp_path):
+    save(tmp_path / "bundle/tiny/psp", config)
+    text = dry_run.table(config, recipe.plan(config, tmp_path / "run"))
+    rows = [re.split(r"  +", line) for line in text.splitlines()]
+    assert [row[0] for row in rows] == ["stage", "psp", "styletalker"]
+    assert rows[1][2] == f"bundle: {tmp_path}/bundle/tiny/psp"
+    column = dict(zip(rows[0], rows[2]))
+    # Convolution, scale and offset, dense.
+    assert column["parameters"] == str(3 * 3 * 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3)
+    assert column["batch"] == "8"
+    assert not (tmp_path / "run").exists()
+
+
+def test_table_counts_the_work_of_a_step():
+    config = tiny_stage.get_config()
+    config.psp.batch_size, config.psp.model.width, config.psp.num_steps = 512, 64, 1
+    stage = tiny_stage.make(config.psp)
+    job = recipe.Job("psp", config.psp.module, stage, None, "trained by this run")
+    row = dry_run.table(config, [job]).splitlines()[1]
+    # One convolution forward and the gradient of its kernel; the rest is small beside it.
+    forward = 2 * 512 * 8 * 8 * 3 * 3 * 3 * 64 / 1e9
+    assert 0.7 < float(row.split()[-1]) / (2 * forward) < 1.5
