@@ -17,7 +17,7 @@ setup(
     install_requires=[
         "absl-py>=2",
         "array_record>=0.8",
-        "av>=14",
+        "av>=17",
         "chex>=0.1.89",
         "flax>=0.12",
         "grain>=0.2.12",
