@@ -118,7 +118,7 @@ def _roots(rng, surface, hair, count):
     angle = np.arctan2(ray[:, 0], ray[:, 2])
     inside = inside_hairline(angle, y, hair)
     # The border is irregular: single hairs grow before it.
-    keep = np.flatnonzero(inside + rng.gumbel(0.0, 0.22, len(y)) > 0.15)[:count]
+    keep = np.flatnonzero(inside + rng.gumbel(0.0, 0.15, len(y)) > 0.15)[:count]
     root = surface.point(angle[keep], y[keep])
     return root + swelling(root, inside[keep], STYLES[hair.style].volume), inside[keep]
 
@@ -306,7 +306,7 @@ def _whiskers(rng, surface, hair):
     direction = 0.45 * normal + down + 0.22 * rng.standard_normal((count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     t = np.linspace(0.0, 1.0, POINTS)[None, :, None]
-    bulge = normal[:, None] * 0.30 * t * (1.2 - t)
+    bulge = normal[:, None] * 0.22 * t * (1.2 - t)
     points = root[:, None] + (direction[:, None] * t + bulge) * length[:, None, None]
     return points, np.clip(rng.normal(0.8, 0.16, count), 0.4, 1.3)
 

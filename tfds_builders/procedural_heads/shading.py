@@ -106,7 +106,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, frame):
     flush += 0.35 * bell(ax, y, 0.0, my - 3.4, 1.3, 1.0) + 0.5 * step(6.6, 7.4, ax) * step(4, 2, y)
     flush = look.flush * (flush + 0.15) + 0.28 * look.mottle * clouds
     colour = mul3(colour, 1.0 + 0.10 * flush, 1.0 - 0.16 * flush, 1.0 - 0.14 * flush)
-    tone = 1.0 + look.mottle * (0.05 * clouds + 0.05 * grain)
+    tone = 1.0 + look.mottle * (0.09 * clouds + 0.06 * grain)
     # Around the eyes the skin is thin and dark.
     ex, ey, eye_half, eye_open, eye_tilt = look.eye
     rings = bell(ax, y, ex - 0.3, ey - 1.05, 1.25, 0.42) * (0.10 + 0.14 * look.age)
@@ -115,7 +115,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, frame):
     spots = sample(noise, 13.0 * x, 13.0 * y + 90.0, 1) + 0.35 * clouds
     area = bell(ax, y, 2.8, 0.2, 3.2, 2.2) + 0.3
     spots = look.freckles * step(0.55, 0.95, spots) * area
-    colour = mul3(colour, 1.0 - 0.30 * spots, 1.0 - 0.42 * spots, 1.0 - 0.50 * spots)
+    colour = mul3(colour, 1.0 - 0.34 * spots, 1.0 - 0.44 * spots, 1.0 - 0.48 * spots)
     # Stubble.
     jaw = step(my + 1.6 + 0.25 * ax, my + 0.4 + 0.25 * ax, y) * step(-2.2, 0.2, z)
     jaw = max(jaw, bell(ax, y, 0.9, 0.55 * (my + upper_lip) + 0.45 * base, 1.8, 0.5))
@@ -184,7 +184,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, frame):
     if scalp > -0.8:
         ragged = 0.35 * clouds + 0.22 * grain
         roots = step(-0.30, 0.55, scalp + ragged)
-        colour = mix3(colour, mul3(look.hair, 0.6, 0.6, 0.6), 0.92 * roots)
+        colour = mix3(colour, mul3(look.hair, 0.42, 0.42, 0.42), 0.92 * roots)
         gloss *= 1.0 - 0.8 * roots
     return mul3(colour, tone, tone, tone), gloss, occlusion
 
@@ -257,7 +257,7 @@ def mouth_colour(look, px, origin, ray, surface_z, frame):
         arc = abs(angle) * radius
         tooth = arc / 0.78
         gap = abs(tooth - np.round(tooth))
-        edge_wave = 0.05 * np.cos(2.0 * np.pi * (tooth - 0.5))
+        edge_wave = 0.025 * np.cos(2.0 * np.pi * (tooth - 0.5))
         dim = step(2.9, 0.8, arc)
         # Tongue: a dark red mound on the jaw, higher for d, l, n, t and th.
         tongue_top = my - 0.62 - 0.80 * jaw + 0.55 * frame[14] - 0.10 * x * x
@@ -405,7 +405,7 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
                         colour = mix3(colour, (0.012, 0.009, 0.008), lash)
                         gloss *= 1.0 - lash
                 # Pores and fine wrinkles tilt the surface.
-                fine = 0.11 * min(1.0, 0.03 / px) * skin
+                fine = 0.15 * min(1.0, 0.03 / px) * skin
                 nx += fine * sample(noise, 30.0 * x + 11.0, 30.0 * y + 5.0 * z, 1)
                 ny += fine * sample(noise, 30.0 * x + 77.0, 30.0 * y + 5.0 * z + 50.0, 1)
             # Light: wrapped where light travels under the skin, redder at the terminator.

@@ -411,7 +411,7 @@ def build(shape, hairline, swelling):
     for side in (-1, 1):
         grid = _ear(surface, side)
         ear_faces, _ = _grid_faces(grid.shape[0], grid.shape[1], closed=False, first=count)
-        all_faces.append(ear_faces if side < 0 else ear_faces[:, ::-1])
+        all_faces.append(ear_faces if side > 0 else ear_faces[:, ::-1])
         materials.append(np.full(len(ear_faces), EAR))
         points.append(grid.reshape(-1, 3))
         sides.append(np.zeros(grid[..., 0].size, bool))
