@@ -60,10 +60,17 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
         "shard_count": jax.process_count(),
         "codes_dir": codes_dir,
     }
-    loader = data.make_loader(config.dataset, values.data, split="train", seed=config.seed, **share)
-    eval_batches = data.make_eval_batches(
-        config.dataset, values.data, split="test", num_batches=values.num_eval_batches, **share
+    train_split, eval_split = splits(config)
+    loader = data.make_loader(
+        config.dataset, values.data, split=train_split, seed=config.seed, **share
     )
+    eval_batches = data.make_eval_batches(
+        config.dataset, values.data, split=eval_split, num_batches=values.num_eval_batches, **share
+    )
+
+    def on_devices(batch):
+        checked = _select(stage, batch, share["batch_size"], config.dataset.name)
+        return mesh_lib.to_global(split, checked)
 
     # ---- State, born sharded ----
     digests = {key: digest(variables) for key, variables in frozen.items()}
@@ -110,10 +117,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             last, improved = step == values.num_steps, False
 
             # ---- Next batch, train step ----
-            local = next(loader)
-            if step == start + 1:
-                _check_batch(stage, local, share["batch_size"])
-            batch = mesh_lib.to_global(split, local)
+            batch = on_devices(next(loader))
             flags = stage.flags_at(step - 1)
             state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
             meter.add(step, metrics)
@@ -134,7 +138,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Evaluate ----
             if last or step % values.eval_every == 0:
                 with clock.paused():
-                    scores = _evaluate(eval_step, state, frozen, eval_batches, split)
+                    scores = _evaluate(eval_step, state, frozen, map(on_devices, eval_batches))
                 writer.scalars(step, {f"eval/{key}": value for key, value in scores.items()})
                 improved = _is_better(stage.best, scores, best)
                 if improved:
@@ -144,7 +148,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Pictures ----
             if last or step % values.preview_every == 0:
                 with clock.paused():
-                    batch = mesh_lib.to_global(split, eval_batches[0])
+                    batch = on_devices(eval_batches[0])
                     writer.previews(step, preview(state, frozen, batch, preview_rng))
 
             # ---- Save ----
@@ -178,6 +182,11 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             multihost_utils.sync_global_devices(f"{name} is finished")
 
 
+def splits(config):
+    """Names of the splits to train on and to evaluate on; the test split is never looked at."""
+    return "train", config.dataset.get("eval_split", "validation")
+
+
 def _rngs(seed, stage_name):
     """Keys of a stage: for `init`, for the steps (folded with their number), for the pictures."""
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage_name.encode()))
@@ -187,11 +196,11 @@ def _rngs(seed, stage_name):
     return init_rng, step_rng, preview_rng
 
 
-def _evaluate(eval_step, state, frozen, batches, sharding):
+def _evaluate(eval_step, state, frozen, batches):
     """Mean of each value over all examples of the fixed batches."""
     collected = {}
     for batch in batches:
-        scores = eval_step(state, frozen, mesh_lib.to_global(sharding, batch))
+        scores = eval_step(state, frozen, batch)
         for name, values in jax.device_get(scores).items():
             collected.setdefault(name, []).append(values)
     return {name: float(np.mean(np.concatenate(v))) for name, v in collected.items()}
@@ -213,15 +222,20 @@ def _export(stage, state, frozen, config, directory):
         save_weights(directory, jax.device_get(stage.export(state, frozen)), config)
 
 
-def _check_batch(stage, batch, batch_size):
-    """The loader and the stage must mean the same batch."""
-    found = {key: (tuple(array.shape), np.dtype(array.dtype)) for key, array in batch.items()}
-    expected = {
-        key: ((batch_size, *shape), np.dtype(dtype))
-        for key, (shape, dtype) in stage.batch_spec.items()
-    }
-    if found != expected:
-        raise ValueError(f"{stage.name}: the loader gives {found}, the stage expects {expected}")
+def _select(stage, batch, batch_size, corpus):
+    """What the stage takes of a batch.
+
+    Raises:
+      UserError: the corpus gives arrays of other shapes, such as larger frames.
+    """
+    for key, (shape, dtype) in stage.batch_spec.items():
+        found, expected = batch[key], (batch_size, *shape)
+        if found.shape != expected or found.dtype != dtype:
+            raise UserError(
+                f"{stage.name}: found {key} {found.dtype}{list(found.shape)} in {corpus}, expected "
+                f"{np.dtype(dtype).name}{list(expected)}; change dataset.name or {stage.name}.model"
+            )
+    return {key: batch[key] for key in stage.batch_spec}
 
 
 @jax.jit

@@ -227,7 +227,7 @@ def encode_corpus(config, variables, workdir, data):
         lambda frames: encode(on_devices, jax.device_put(frames, batch_sharding)),
         key=data.codes_key(config.dataset, checkpoint.digest(variables)),
         codes_root=str(pathlib.Path(workdir) / "codes"),
-        splits=("train", "test"),
+        splits=loop.splits(config),
         batch_size=ENCODE_BATCH,
         shard_index=jax.process_index(),
         shard_count=jax.process_count(),

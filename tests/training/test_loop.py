@@ -55,7 +55,7 @@ def test_weights_are_the_average_of_the_newest_and_of_the_best(workdir):
     config = tiny_stage.get_config()
     eval_step = tiny_stage.make(config.psp).eval_step
     batches = tiny_stage.make_eval_batches(
-        None, None, split="test", batch_size=8, num_batches=config.psp.num_eval_batches
+        None, None, split="validation", batch_size=8, num_batches=config.psp.num_eval_batches
     )
     for name, expected in (("weights", scores[9]), ("weights_best", min(scores.values()))):
         variables, saved_config = load_weights(workdir / "psp" / name)
@@ -125,12 +125,17 @@ def test_weights_that_are_not_finite_are_not_saved():
     loop._check_state({"count": jnp.zeros((), jnp.int32), "a": jnp.ones(2)}, 3)
 
 
-def test_batch_must_be_what_the_stage_expects(tmp_path):
-    config = tiny_stage.get_config()
-    stage = tiny_stage.make(config.psp)
-    batch = {"frames": np.zeros((8, 8, 8, 3), np.float32)}
-    with pytest.raises(ValueError, match=r"float32.*the stage expects.*uint8"):
-        loop._check_batch(stage, batch, 8)
+def test_batch_of_another_corpus():
+    stage = tiny_stage.make(tiny_stage.get_config().psp)
+    frames = np.zeros((8, 16, 16, 3), np.uint8)
+    with pytest.raises(UserError) as error:
+        loop._select(stage, {"frames": frames}, 8, "noise/large")
+    assert str(error.value) == (
+        "psp: found frames uint8[8, 16, 16, 3] in noise/large, expected uint8[8, 8, 8, 3]; "
+        "change dataset.name or psp.model"
+    )
+    batch = {"frames": frames[:, :8, :8], "more": np.zeros(3)}
+    assert list(loop._select(stage, batch, 8, "noise")) == ["frames"]
 
 
 @pytest.mark.parametrize(

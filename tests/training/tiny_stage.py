@@ -152,7 +152,7 @@ def make_encode(config):
 
 def frames_of(split):
     """All frames of the noise corpus."""
-    rng = np.random.default_rng({"train": 0, "test": 1}[split])
+    rng = np.random.default_rng({"train": 0, "validation": 1}[split])
     return rng.integers(0, 256, (NUM_EXAMPLES, SIDE, SIDE, 3), np.uint8)
 
 
