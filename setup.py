@@ -17,7 +17,7 @@ setup(
     install_requires=[
         "absl-py>=2",
         "array_record>=0.8",
-        "av>=17",
+        "av>=17,<19",  # 19 dropped metadata_errors, which files with odd tags need
         "chex>=0.1.89",
         "flax>=0.12",
         "grain>=0.2.12",
