@@ -41,11 +41,16 @@ if [ -n "$dry_run" ]; then
   exit 0
 fi
 
-out_of_time=
+step='' asked='' out_of_time=''
+ask_to_stop() {
+  asked=1
+  [ -z "$step" ] || kill -TERM "$step" 2>/dev/null || true
+}
+trap 'out_of_time=1; ask_to_stop' USR1
+trap ask_to_stop TERM
 "${train[@]}" &
 step=$!
-trap 'out_of_time=1; kill -TERM "$step"' USR1
-trap 'kill -TERM "$step"' TERM
+[ -z "$asked" ] || ask_to_stop
 
 # A signal ends `wait` early: only the one after the step is gone returns the step's own status.
 while kill -0 "$step" 2>/dev/null; do
