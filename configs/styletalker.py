@@ -72,7 +72,7 @@ def stage_config(preset="demo"):
                 "sync_weight": 0.1,
                 # Steps in which the weight of the KL term rises from 0.
                 "kl_warmup_steps": 200 if demo else 10_000,
-                # Mean squared error of the codes of all frames; not in the paper.
+                # Error of the codes of all frames, 1 where they stand still; not in the paper.
                 "code_weight": 1.0 if demo else 0.0,
                 # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
                 "r1_gamma": 0.0,

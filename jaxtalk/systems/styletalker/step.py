@@ -117,9 +117,14 @@ def kl_of(out):
 
 
 def code_error(config, w_hat, w):
-    """Mean squared error of the edited style vectors of all frames: [B]."""
-    error = jnp.square(w_hat - w)[:, :, : config.model.num_blocks]
-    return error.mean(axis=(1, 2, 3))
+    """Squared error of the edited style vectors of all frames, in units of their motion: [B].
+
+    The unit is the mean over the batch of the squared distance to the first frame, so that holding
+    the reference still scores 1 and the scale of the codes does not matter. Not in the paper.
+    """
+    w_hat, w = (x[:, :, : config.model.num_blocks] for x in (w_hat, w))
+    still = jnp.square(w - w[:, :1]).mean()
+    return jnp.square(w_hat - w).mean(axis=(1, 2, 3)) / (still + 1e-6)
 
 
 def generator_objective(config, state, frozen, batch, rng, params):
