@@ -6,6 +6,15 @@ The order of a step, which an interrupted and resumed run repeats bit for bit:
 
 A checkpoint is therefore always taken before the next batch is drawn. The random numbers of a step
 come from the seed, the name of the stage and the number of the step, never from the past.
+
+Below <workdir>/<stage>:
+
+  checkpoints/<step>/       the newest and the best state
+  weights/                  what later stages take, of the newest checkpoint
+  weights_best/             the same of the best one so far, by `Stage.best` on the held-out split
+  metrics.jsonl             one line a log or evaluation; also in tensorboard/
+  previews/<name>/<step>.*  pictures and videos
+  finished.json             {"num_steps": n} once the stage has done its steps
 """
 
 import contextlib
