@@ -34,6 +34,8 @@ def stage_config(preset="demo"):
                     "num_styles": size.num_ws,
                     "w_dim": size.w_dim,
                     "width": 12 if demo else 64,
+                    "coarse": 3,
+                    "middle": 7,
                 },
                 "lpips_width": perceptual.stage_config(preset).model.width,
                 "arcface": {

@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+BATCH_SIZE = {"demo": 16, "paper": 32}
+
 
 def generator_values(preset):
     """Fields of `jaxtalk.nn.stylegan3.Generator`, for every stage that applies it."""
@@ -26,6 +28,8 @@ def generator_values(preset):
             "mapping_layers": 2,
             "channel_base": 2048 if demo else 32_768,
             "channel_max": 32 if demo else 512,
+            # The reference averages over 20,000 images, longer than the demo trains.
+            "magnitude_beta": 0.99 if demo else 0.5 ** (BATCH_SIZE["paper"] / 20_000),
         }
     )
 
@@ -38,7 +42,7 @@ def stage_config(preset="demo"):
     """
     size = common.sizes(preset)
     demo = preset == "demo"
-    batch_size = 16 if demo else 32
+    batch_size = BATCH_SIZE[preset]
     return common.stage(
         "jaxtalk.pretraining.stylegan",
         model=ConfigDict(

@@ -1,0 +1,136 @@
+"""The demo's way: encoder and generator together, as an autoencoder over pairs of frames.
+
+A generator from adversarial training is ordered by itself: its first styles hold pose and shape,
+its last ones colour and texture, and StyleTalker edits the first only. An autoencoder has no such
+order, the motion of the mouth may hide in any style. So each frame is decoded from its own first
+`num_motion_styles` styles and the remaining ones of another frame of its clip: what those carry
+must be the same in both frames, and all that moves must be in the first.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxtalk.core.batch import to_unit
+from jaxtalk.core.optimizers import make_optimizer
+from jaxtalk.core.stage import Stage
+from jaxtalk.core.state import TrainState, ema_update
+from jaxtalk.nn.stylegan3 import w_avg
+from jaxtalk.pretraining.psp.model import make_networks, make_terms
+
+EMA_WARMUP_STEPS = 10
+
+
+def autoencoder_stage(config):
+    """Trains the encoder and the generator of the stage `stylegan3` on the terms of eq. 20."""
+    model, num_frames = config.model, config.data.clip_frames
+    encoder, generator = make_networks(model)
+    terms = make_terms(config)
+    optimizer = make_optimizer(config.optimizer)
+    image_shape = (model.image_size, model.image_size, 3)
+    networks = ("encoder", "generator")
+
+    def init(rng, frozen):
+        variables = {
+            "encoder": encoder.init(rng, jnp.zeros((1, *image_shape))),
+            # A copy: the state is donated, the frozen weights are not.
+            "generator": jax.tree.map(jnp.copy, frozen["stylegan3"]["generator"]),
+        }
+        params = {name: variables[name]["params"] for name in networks}
+        return TrainState.create(variables, {"all": optimizer.init(params)}, ema_networks=networks)
+
+    def train_step(state, frozen, batch, rng, *, flags):
+        del flags
+        real = to_unit(random_pairs(rng, batch["video"]))
+
+        def loss_fn(params):
+            stats = {}
+            offsets, stats["encoder"] = encoder.apply(
+                state.variables("encoder", params["encoder"]),
+                real,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            variables = state.variables("generator", params["generator"])
+            fake, stats["generator"] = generator.apply(
+                variables,
+                swap_styles(offsets, num_own=model.num_motion_styles) + w_avg(variables),
+                update_emas=True,
+                method="synthesis",
+                mutable=["moving"],
+            )
+            values = terms(frozen, real=real, fake=fake, offsets=offsets)
+            metrics = {name: value.mean() for name, value in values.items()}
+            return metrics["loss"], (stats, metrics)
+
+        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(grads, state.opt_state["all"], state.params)
+        state = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            stats=stats,
+            opt_state={"all": opt_state},
+        )
+        decay = jnp.minimum(model.ema_decay, state.step / (state.step + EMA_WARMUP_STEPS))
+        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in networks}
+        return state.replace(ema=ema), metrics
+
+    def reconstruct(state, real):
+        """Offsets and pictures, of a batch of pairs."""
+        offsets = encoder.apply(state.ema["encoder"], real)
+        variables = state.ema["generator"]
+        ws = swap_styles(offsets, num_own=model.num_motion_styles) + w_avg(variables)
+        return offsets, generator.apply(variables, ws, method="synthesis")
+
+    def eval_step(state, frozen, batch):
+        """Each clip's first frame, with the later styles of its last."""
+        video = batch["video"]
+        real = to_unit(as_batch(video[:, jnp.array([0, -1])]))
+        offsets, fake = reconstruct(state, real)
+        values = terms(frozen, real=real, fake=fake, offsets=offsets)
+        return {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
+
+    def preview(state, frozen, batch, rng):
+        """Frames beside their reconstructions."""
+        del frozen, rng
+        video = batch["video"][:8]
+        real = to_unit(as_batch(video[:, jnp.array([0, -1])]))
+        _, fake = reconstruct(state, real)
+        return {"reconstruction": jnp.concatenate([real, fake], axis=2)}
+
+    def export(state, frozen):
+        del frozen
+        return dict(state.ema)
+
+    return Stage(
+        name="psp",
+        frozen=("perceptual", "arcface", "stylegan3"),
+        batch_spec={"video": ((num_frames, *image_shape), np.uint8)},
+        init=init,
+        train_step=train_step,
+        eval_step=eval_step,
+        preview=preview,
+        export=export,
+    )
+
+
+def as_batch(pairs):
+    """[B, 2, H, W, 3] -> [B * 2, H, W, 3]."""
+    return pairs.reshape(-1, *pairs.shape[2:])
+
+
+def random_pairs(rng, video):
+    """Two random frames of each clip [B, T, H, W, 3] -> [B * 2, H, W, 3], neighbours a pair."""
+    num_clips, num_frames = video.shape[:2]
+    index = jax.random.randint(rng, (num_clips, 2), 0, num_frames)
+    return as_batch(jax.vmap(lambda clip, i: clip[i])(video, index))
+
+
+def swap_styles(styles, *, num_own):
+    """Pairs of neighbours [B * 2, num_ws, w_dim]: all but the first `num_own` styles exchanged."""
+    pairs = styles.reshape(-1, 2, *styles.shape[1:])
+    other = pairs[:, ::-1]
+    return jnp.concatenate([pairs[:, :, :num_own], other[:, :, num_own:]], axis=2).reshape(
+        styles.shape
+    )

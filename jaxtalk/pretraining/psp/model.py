@@ -1,0 +1,63 @@
+"""What both ways of training share: the networks, the codes and the terms of eq. 20."""
+
+import jax.numpy as jnp
+
+from jaxtalk.core.batch import to_unit
+from jaxtalk.losses.identity import identity
+from jaxtalk.nn.arcface import IRSE50, face_crop
+from jaxtalk.nn.lpips import LPIPS
+from jaxtalk.nn.psp import Encoder
+from jaxtalk.nn.stylegan3 import Generator, w_avg
+
+
+def make_networks(model):
+    """(encoder, generator) from `config.model`."""
+    dtype = jnp.dtype(model.dtype)
+    encoder = Encoder(**model.encoder, image_size=model.image_size, dtype=dtype)
+    return encoder, Generator(**model.generator, dtype=dtype)
+
+
+def make_encode(config):
+    """encode(variables, frames) -> style codes, with what this stage exports.
+
+    `variables` is {"encoder": ..., "generator": ...}, `frames` uint8 [N, H, W, 3]; the codes are
+    float32 [N, num_ws, w_dim], the mean code included. Pure: wrap it in `jax.jit`.
+    """
+    encoder, _ = make_networks(config.model)
+
+    def encode(variables, frames):
+        offsets = encoder.apply(variables["encoder"], to_unit(frames))
+        return offsets + w_avg(variables["generator"])
+
+    return encode
+
+
+def make_terms(config):
+    """terms(frozen, *, real, fake, offsets) -> name -> [B], eq. 20.
+
+    `l2`, `lpips`, `id` and `w_norm` come without weights, `loss` is their weighted sum. `w_norm`
+    is the Euclidean norm of all offsets of an image, as in the reference.
+    """
+    model, weights = config.model, config.loss
+    dtype = jnp.dtype(model.dtype)
+    arcface = IRSE50(**model.arcface, dtype=dtype)
+    lpips = LPIPS(width=model.lpips_width, dtype=dtype)
+
+    def identify(frozen, images):
+        crops = face_crop(images, size=model.arcface.image_size)
+        return arcface.apply(frozen["arcface"]["arcface"], crops)
+
+    def terms(frozen, *, real, fake, offsets):
+        fake = fake.astype(jnp.float32)
+        values = {
+            "l2": jnp.square(fake - real).mean(axis=(1, 2, 3)),
+            "lpips": lpips.apply(frozen["perceptual"]["lpips"], fake, real),
+            "id": identity(
+                real_embedding=identify(frozen, real), fake_embedding=identify(frozen, fake)
+            ),
+            "w_norm": jnp.linalg.norm(offsets.reshape(offsets.shape[0], -1), axis=-1),
+        }
+        loss = sum(weights[f"{name}_weight"] * value for name, value in values.items())
+        return {"loss": loss, **values}
+
+    return terms
