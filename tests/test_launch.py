@@ -43,6 +43,18 @@ def test_scripts_are_executable_and_pass_shellcheck(script):
     assert found.returncode == 0, found.stdout
 
 
+@pytest.mark.parametrize("guide", ["README.md", "CONTRIBUTING.md", "launch/README.md"])
+def test_guides_name_files_and_commands_that_exist(guide):
+    text = (ROOT / guide).read_text()
+    paths = re.findall(r"\b((?:configs|jaxtalk|launch|tests)/[\w/]+\.(?:py|sh|md))", text)
+    modules = re.findall(r"-m ((?:jaxtalk|tfds_builders)[\w.]+)", text)
+    assert paths and modules
+    for name in [*paths, *(module.replace(".", "/") + ".py" for module in modules)]:
+        assert (ROOT / name).exists(), name
+    for link in re.findall(r"\]\(([\w/.]+)\)", text):
+        assert (ROOT / guide).parent.joinpath(link).exists(), link
+
+
 def test_ci_runs_the_test_script():
     assert "exec bash launch/test.sh" in (ROOT / ".ci/run").read_text()
 

@@ -64,7 +64,10 @@ def variables(config, seed=0):
         name = path[-1].key
         if name in ("mean", "var", "scale"):  # of normalisation layers
             return np.full(leaf.shape, float(name != "mean"), np.float32)
-        scale = gain / np.sqrt(np.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.2
+        layer = leaf.shape[1:] if path[1].key == "blocks" else leaf.shape  # blocks: vmapped
+        scale = gain / np.sqrt(np.prod(layer[:-1])) if len(layer) > 1 else 0.2
+        if name == "linear_kernel":  # last of the encoder, whose many layers tell images apart less
+            scale *= 100
         return (scale * rng.standard_normal(leaf.shape)).astype(np.float32)
 
     def random(gain, init, *arguments):
@@ -75,7 +78,7 @@ def variables(config, seed=0):
     return {
         "encoder": random(1, encoder.init, images),
         "generator": jax.device_get(jax.jit(generator.init)(key, jnp.zeros((1, generator.z_dim)))),
-        "styletalker": random(2, make_model(model).init, w, mel, key),
+        "styletalker": random(1, make_model(model).init, w, mel, key),
     }
 
 
