@@ -4,16 +4,13 @@ A clip depends on nothing but its `ClipSpec`, so clips can be made in any order 
 processes and come out byte for byte the same.
 """
 
-import io
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from jaxtalk.media.image import encode_jpeg
 
 from . import identity, motion, render, speech, texts
-
-JPEG_QUALITY = 95
-MIN_SPEECH_FRAMES = 10
 
 
 class ClipSpec(NamedTuple):
@@ -81,12 +78,6 @@ def _phoneme_per_frame(phones, num_frames):
     return np.array([phones[i].index for i in index], np.int32)
 
 
-def _jpeg(image):
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return stream.getvalue()
-
-
 def mouth_box(landmarks):
     """[T, 4] x0, y0, x1, y1 in px: the mouth's landmarks with a quarter of their width around."""
     low, high = landmarks[:, 48:].min(axis=1), landmarks[:, 48:].max(axis=1)
@@ -116,7 +107,7 @@ def make_clip(spec):
     frames = [render.render(scene, e, r, p) for e, r, p in zip(expression, rotation, position)]
     landmarks = np.stack([frame.landmarks for frame in frames]).astype(np.float32)
     return {
-        "video": [_jpeg(frame.image) for frame in frames],
+        "video": [encode_jpeg(frame.image) for frame in frames],
         "audio": audio[:num_samples],
         "fps": np.float32(motion.FPS),
         "sample_rate_hz": np.int32(speech.SAMPLE_RATE_HZ),

@@ -16,7 +16,7 @@ on the mesh one by one (see `shape.py`); indices without a name below are always
 | tongue_up                  | 0..1        | tongue behind or between the teeth                   |
 | smile                      | 0..1        | corners up and out, cheeks up                        |
 | corner_down                | 0..1        | corners down                                         |
-| jaw_side                   | cm, -.4..4  | chin sideways                                        |
+| jaw_side                   | cm, -.4...4 | chin sideways                                        |
 | smile_side                 | -1..1       | more smile on one side                               |
 | cheek_puff                 | -1..1       | cheeks out                                           |
 | blink_left, _right         | 0..1        | upper lid from open to closed                        |

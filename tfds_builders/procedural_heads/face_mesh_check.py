@@ -95,7 +95,8 @@ def check(directory, split="test"):
         num_found += int(np.isfinite(measured).sum())
         r = correlations[-1]
         shown = "does not count" if r is None else f"{r:.3f}"
-        print(f"{example['source_id'].decode()}: {np.isfinite(measured).mean():.3f} found, r {shown}")
+        found = np.isfinite(measured).mean()
+        print(f"{example['source_id'].decode()}: {found:.3f} found, r {shown}")
     return summary(num_frames, num_found, correlations)
 
 

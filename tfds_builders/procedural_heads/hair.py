@@ -1,4 +1,4 @@
-"""Hair as strands: guides grown over the scalp, and locks of strands around them; beards, brows.
+"""Hair as strands: guides grown over the scalp, and locks of strands around them.
 
 A guide grows step by step along a combing direction, under gravity, at a height over the scalp that
 the style sets; strands take the mean shape of the guides around their roots and draw together
@@ -14,7 +14,7 @@ from .shape import smoothstep
 
 POINTS = 14
 _GUIDES = 420
-_CENTRE = np.array([0.0, 2.5, -2.6])
+CENTRE = np.array([0.0, 2.5, -2.6])
 
 
 class Style(NamedTuple):
@@ -50,19 +50,6 @@ STYLES = {
 }
 
 
-class Strands(NamedTuple):
-    """points and outward directions [S, P, 3] in the head's frame, tint [S, P] (factor of the
-    hair's colour), width [S] cm, rigid [S, P] weight of the head's rotation, follow [S] vertex of
-    the head that a strand moves with, or -1."""
-
-    points: np.ndarray
-    outward: np.ndarray
-    tint: np.ndarray
-    width: np.ndarray
-    rigid: np.ndarray
-    follow: np.ndarray
-
-
 def inside_hairline(angle, y, hair):
     """How far (cm) a point of the head is inside the hair's border; negative on the face."""
     degrees, h = np.degrees(np.abs(angle)), hair.hairline
@@ -83,7 +70,7 @@ def inside_hairline(angle, y, hair):
 def swelling(points, inside, volume):
     """What is added to points [N, 3] of the head under hair: a third of its volume, softly, so that
     light does not fall between the strands."""
-    ray = points - _CENTRE
+    ray = points - CENTRE
     ray = ray / np.linalg.norm(ray, axis=1, keepdims=True)
     return ray * (0.35 * volume * smoothstep(0.2, 3.5, inside))[:, None]
 
@@ -94,15 +81,15 @@ class _Scalp:
     def __init__(self, surface):
         angle = np.radians(np.arange(-180.0, 180.0, 7.5))[None, :]
         y = np.concatenate([np.linspace(-7.0, 9.0, 24), surface.top - np.geomspace(3.4, 0.03, 12)])
-        points = surface.point(angle, y[:, None]).reshape(-1, 3) - _CENTRE
+        points = surface.point(angle, y[:, None]).reshape(-1, 3) - CENTRE
         self.radius = np.linalg.norm(points, axis=1)
         self.tree = spatial.cKDTree(points / self.radius[:, None])
 
     def project(self, points, height):
         """Points moved along the ray from the centre to `height` cm over the skull."""
-        ray = points - _CENTRE
+        ray = points - CENTRE
         ray /= np.linalg.norm(ray, axis=-1, keepdims=True) + 1e-9
-        return _CENTRE + ray * (self.at(ray) + height)[..., None]
+        return CENTRE + ray * (self.at(ray) + height)[..., None]
 
     def at(self, ray):
         distance, index = self.tree.query(ray, k=4)
@@ -114,7 +101,7 @@ def _roots(rng, surface, hair, count):
     """Positions [N, 3] on the scalp and how far inside the hairline [N] they are."""
     ray = rng.standard_normal((6 * count, 3))
     ray /= np.linalg.norm(ray, axis=1, keepdims=True)
-    y = np.clip(_CENTRE[1] + (surface.top - _CENTRE[1]) * ray[:, 1], -7.5, surface.top - 0.02)
+    y = np.clip(CENTRE[1] + (surface.top - CENTRE[1]) * ray[:, 1], -7.5, surface.top - 0.02)
     angle = np.arctan2(ray[:, 0], ray[:, 2])
     inside = inside_hairline(angle, y, hair)
     # The border is irregular: single hairs grow before it.
@@ -129,7 +116,8 @@ def _comb(comb, hair, points, side):
     top = smoothstep(6.5, 10.5, y)
     one = np.ones_like(x)
     if comb == "part":
-        direction = np.stack([side * (0.25 + top) * smoothstep(-5.0, 2.0, y), -(1.0 - 0.85 * top), -0.35 - 0.25 * top], 1)
+        aside = side * (0.25 + top) * smoothstep(-5.0, 2.0, y)
+        direction = np.stack([aside, -(1.0 - 0.85 * top), -0.35 - 0.25 * top], 1)
     elif comb == "bangs":
         front = smoothstep(0.5, 3.0, z) * smoothstep(5.5, 3.5, np.abs(x))
         aside = 0.9 * side * (1 - front) * smoothstep(-5.0, 2.0, y)
@@ -155,7 +143,7 @@ def _grow_guides(rng, surface, hair, style):
     scalp = _Scalp(surface)
     root, inside = _roots(rng, surface, hair, _GUIDES)
     count = len(root)
-    normal = root - _CENTRE
+    normal = root - CENTRE
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     top = smoothstep(4.5, 8.5, root[:, 1])
     length = (style.sides + top * (style.top - style.sides)) * hair.length
@@ -184,7 +172,7 @@ def _grow_guides(rng, surface, hair, style):
             height = volume * np.minimum(1.0, 0.45 + k * step[:, 0] / 2.0) + 0.08
             lying = smoothstep(-2.5, 0.5, p[:, 1])[:, None]
             on_scalp = scalp.project(p, height)
-            out = np.linalg.norm(p - _CENTRE, axis=1) > np.linalg.norm(on_scalp - _CENTRE, axis=1)
+            out = np.linalg.norm(p - CENTRE, axis=1) > np.linalg.norm(on_scalp - CENTRE, axis=1)
             p = np.where((out[:, None]) & (lying < 1.0), p + lying * (on_scalp - p), on_scalp)
             if style.comb in ("part", "bangs"):
                 before = (p[:, 2] > -1.0) & (p[:, 1] < 5.0)
@@ -262,7 +250,7 @@ def grow(rng, surface, hair, density):
     points = points + pull * (guides[near[:, 0]] - points) * (distance[:, :1, None] < 2.5)
     # Strands fill the volume between scalp and guides, most of them near the outside.
     depth = rng.beta(2.2, 1.0, count)
-    ray = points - _CENTRE
+    ray = points - CENTRE
     ray /= np.linalg.norm(ray, axis=2, keepdims=True)
     scatter = (depth - 0.75)[:, None, None] * style.volume * 0.9 * np.clip(3 * t, 0, 1)
     points = points + scatter * ray
@@ -271,92 +259,3 @@ def grow(rng, surface, hair, density):
         points = np.concatenate([points, _bun(rng, count // 4, 2.4)])
         depth = np.concatenate([depth, rng.uniform(0.5, 1.0, count // 4)])
     return points, depth
-
-
-def _whiskers(rng, surface, hair):
-    """Beard: (points [S, P, 3], tint [S])."""
-    if hair.beard in ("none", "stubble"):
-        return np.zeros((0, POINTS, 3)), np.zeros(0)
-    s = surface.shape
-    count = 16000
-    angle = rng.uniform(-1.45, 1.45, count)
-    y = rng.uniform(surface.bottom + 0.05, 1.0, count)
-    root = surface.point(angle, y)
-    x, ax, my = root[:, 0], np.abs(root[:, 0]), s.mouth_y
-    base = -1.9 - 0.9 * (s.nose_length - 1.0)
-    lip_top, lip_low = surface.lip_border(x, True), surface.lip_border(x, False)
-    moustache = (y > lip_top + 0.12) & (y < 0.45 * lip_top + 0.55 * base - 0.1 * ax) & (ax < 3.0)
-    chin = (y < lip_low - 0.35) & (ax < 2.6)
-    sides = (ax > 2.4) & (y < my + 0.7 + 0.42 * (ax - 2.4) + 0.9 * smoothstep(5.5, 6.5, ax))
-    ring = (ax > 2.5) & (ax < 3.1) & (y < my + 0.9)
-    keep = {"moustache": moustache, "goatee": moustache | chin | ring & (y > -8),
-            "full": moustache | chin | sides}[hair.beard]  # fmt: skip
-    keep &= rng.random(count) < 0.85
-    root, angle, y, x, ax = root[keep], angle[keep], y[keep], x[keep], ax[keep]
-    count = len(root)
-    near = surface.point(angle, y - 0.05), surface.point(angle + 0.01, y)
-    normal = np.cross(near[1] - root, root - near[0])
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
-    upper = y > my
-    down = np.stack([np.where(upper, 0.9 * np.sign(x) * smoothstep(0.1, 0.6, ax), 0.1 * x),
-                     np.where(upper, -0.55, -1.0), 0.0 * x], axis=1)  # fmt: skip
-    length = hair.beard_length * rng.uniform(0.5, 1.1, count)
-    length = np.where(upper & (ax < 3.0), np.minimum(length, 0.75), length)
-    length *= 0.4 + 0.6 * smoothstep(-1.0, -5.5, y)
-    direction = 0.45 * normal + down + 0.22 * rng.standard_normal((count, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    t = np.linspace(0.0, 1.0, POINTS)[None, :, None]
-    bulge = normal[:, None] * 0.22 * t * (1.2 - t)
-    points = root[:, None] + (direction[:, None] * t + bulge) * length[:, None, None]
-    return points, np.clip(rng.normal(0.8, 0.16, count), 0.4, 1.3)
-
-
-def _brows(rng, surface, thickness):
-    """Both brows, hair by hair: points [S, P, 3]."""
-    count = 520
-    along = rng.uniform(0.0, 1.0, count) ** 1.1
-    side = np.where(rng.random(count) < 0.5, -1.0, 1.0)
-    across = np.clip(rng.standard_normal(count), -1.6, 1.6) / 1.6
-    ax = 1.02 + 4.1 * along
-    thick = thickness * (1.0 - 0.6 * smoothstep(0.35, 1.0, along)) * smoothstep(-0.2, 0.1, along)
-    y = surface.brow(ax) + 0.9 * thick * across
-    lean = 0.35 + 0.9 * smoothstep(0.0, 0.35, along)  # upright at the nose, flat at the temple
-    turn = lean + 0.25 * rng.standard_normal(count) + 0.5 * across * smoothstep(0.2, 0.6, along)
-    length = rng.uniform(0.32, 0.6, count) * (1.0 - 0.35 * along)
-    t = np.linspace(0.0, 1.0, POINTS)[None]
-    dx = (length * np.sin(turn))[:, None] * t
-    dy = (length * np.cos(turn))[:, None] * t * (1.0 - 0.45 * t)
-    x = side[:, None] * (ax[:, None] + dx)
-    points = surface.at(x, y[:, None] + dy)
-    points[..., 2] += 0.03 + 0.06 * np.sin(np.pi * t)
-    return points
-
-
-def make(rng, surface, hair, traits, neutral, density):
-    """`Strands` of a person. `neutral` [V, 3]: vertices of the head, for beard and brows to follow;
-    `density` scales the number of strands, and their width against it."""
-    scalp, depth = grow(rng, surface, hair, density)
-    beard, beard_tint = _whiskers(rng, surface, hair)
-    brows = _brows(rng, surface, traits["brow_thickness"])
-    points = np.concatenate([scalp, beard, brows])
-    numbers = [len(scalp), len(beard), len(brows)]
-    kind = np.repeat([0, 1, 2], numbers)
-    t = np.linspace(0.0, 1.0, POINTS)[None]
-    tint = np.concatenate([
-        np.clip(rng.normal(1.0, 0.17, numbers[0]), 0.5, 1.6) * (0.45 + 0.62 * depth),
-        beard_tint,
-        np.clip(rng.normal(0.62, 0.1, numbers[2]), 0.3, 1.0) * traits["brow_tint"],
-    ])[:, None] * np.where(kind[:, None] == 0, 0.72 + 0.36 * t, 1.0)  # fmt: skip
-    outward = points - _CENTRE
-    scale = np.array([7.5, 10.0, 7.9]) + 0.5
-    outward = outward / scale**2
-    hanging = smoothstep(3.0, -3.0, points[..., 1])
-    outward[..., 1] *= 1.0 - hanging
-    outward /= np.linalg.norm(outward, axis=2, keepdims=True) + 1e-9
-    width = np.array([0.060, 0.035, 0.028])[kind] / np.sqrt(density)
-    rigid = smoothstep(-19.0, -7.0, points[..., 1])
-    rigid[kind > 0] = 1.0
-    follow = np.full(len(points), -1)
-    if numbers[1] + numbers[2]:
-        follow[kind > 0] = spatial.cKDTree(neutral).query(points[kind > 0, 0])[1]
-    return Strands(points, outward, tint, width, rigid, follow)

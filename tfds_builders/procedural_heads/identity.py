@@ -39,39 +39,49 @@ class Look(NamedTuple):
 
 
 class Hair(NamedTuple):
-    """Style (key of hair.STYLES), height of the hairline and recession of the temples (cm), x of the
-    parting, side it is combed to (-1 or 1), factors of length and curl, how far hanging hair keeps
-    from the middle of the face (cm), kind and length (cm) of the beard."""
+    """How somebody wears hair; lengths in cm."""
 
-    style: str
-    hairline: float
-    temples: float
-    parting: float
-    side: float
-    length: float
-    curl: float
-    frame: float
+    style: str  # key of hair.STYLES
+    hairline: float  # height of the border over the forehead
+    temples: float  # how far it recedes at the sides
+    parting: float  # x
+    side: float  # combed to -1 or 1
+    length: float  # factor of the style's
+    curl: float  # factor of the style's
+    frame: float  # distance of hanging hair from the middle of the face
     beard: str
     beard_length: float
 
 
+class Glasses(NamedTuple):
+    """Frames of glasses; lengths in cm."""
+
+    thickness: float  # 0: wears none
+    half_height: float
+    squareness: float  # 2: round
+    colour: tuple
+
+
 class Person(NamedTuple):
+    """Somebody: the same in all of their clips."""
+
     shape: Shape
     hair: Hair
-    palette: dict
-    traits: dict
+    palette: dict  # linear colours [3]: skin, lip, hair, brow, iris, cloth, cloth2
+    traits: dict  # amounts of what the skin, brows and hair show, 0 to about 1
+    glasses: Glasses
     female: bool
 
 
 _SKINS = np.array([  # sRGB, light to dark
-    [0.93, 0.78, 0.70], [0.90, 0.73, 0.62], [0.86, 0.67, 0.54], [0.80, 0.60, 0.46],
+    [0.90, 0.75, 0.67], [0.88, 0.71, 0.61], [0.86, 0.67, 0.54], [0.80, 0.60, 0.46],
     [0.72, 0.52, 0.38], [0.62, 0.43, 0.31], [0.52, 0.355, 0.26], [0.43, 0.29, 0.215],
 ])  # fmt: skip
 _HAIRS = {
     "black": (0.07, 0.06, 0.06), "dark": (0.14, 0.10, 0.08), "brown": (0.27, 0.18, 0.12),
     "chestnut": (0.36, 0.21, 0.13), "auburn": (0.44, 0.20, 0.11), "red": (0.60, 0.28, 0.13),
-    "blond": (0.68, 0.53, 0.33), "light": (0.80, 0.69, 0.48), "grey": (0.55, 0.54, 0.53),
-    "white": (0.82, 0.81, 0.79),
+    "blond": (0.68, 0.53, 0.33), "light": (0.80, 0.69, 0.48), "grey": (0.26, 0.25, 0.24),
+    "white": (0.62, 0.61, 0.60),
 }  # fmt: skip
 _IRISES = {
     "brown": (0.27, 0.15, 0.08), "dark": (0.15, 0.09, 0.06), "hazel": (0.42, 0.31, 0.15),
@@ -138,17 +148,18 @@ def sample_person(rng):
 
     tone = rng.uniform(0, 7)
     shape = Shape(
-        width=around(1.0 - 0.02 * f, 0.04), height=around(1.0 - 0.015 * f, 0.03),
-        jaw=around(1.03 - 0.08 * f, 0.05), chin=around(1.0 - 0.1 * f, 0.2),
-        cheekbone=around(1.0, 0.25), cheek=around(1.0, 0.28),
-        brow_ridge=around(1.15 - 0.55 * f, 0.25), nose_length=around(1.0, 0.28),
-        nose_width=around(1.0 - 0.08 * f + 0.03 * tone, 0.09), nose_tip=around(1.0 - 0.05 * f, 0.1),
-        nose_bridge=around(1.0 - 0.02 * tone, 0.12), eye_x=around(3.15, 0.11),
+        width=around(1.0 - 0.02 * f, 0.045), height=around(1.0 - 0.015 * f, 0.03),
+        jaw=around(1.03 - 0.08 * f, 0.06), chin=around(1.0 - 0.1 * f, 0.25),
+        cheekbone=around(1.0, 0.25), cheek=around(1.0, 0.38),
+        brow_ridge=around(1.15 - 0.55 * f, 0.25), nose_length=around(1.0, 0.33),
+        nose_width=around(1.0 - 0.08 * f + 0.03 * tone, 0.11),
+        nose_tip=around(1.0 - 0.05 * f, 0.13), nose_bridge=around(1.0 - 0.02 * tone, 0.12),
+        eye_x=around(3.15, 0.14),
         eye_y=around(2.6, 0.12), eye_half_width=around(1.42 + 0.03 * f, 0.06),
         eye_open=around(0.52 + 0.05 * f, 0.055), eye_tilt=around(0.06 + 0.03 * f, 0.05),
         eye_depth=around(1.0, 0.18), brow_y=around(1.66 + 0.12 * f, 0.12),
         brow_arch=around(0.8 + 0.4 * f, 0.3), mouth_y=around(-4.05, 0.14),
-        mouth_half_width=around(2.5 - 0.12 * f, 0.15),
+        mouth_half_width=around(2.5 - 0.12 * f, 0.18),
         upper_lip=around(0.58 + 0.08 * f + 0.03 * tone, 0.1, 0.42, 0.95),
         lower_lip=around(0.74 + 0.10 * f + 0.03 * tone, 0.1, 0.52, 1.1),
         bow=around(1.0, 0.35), ear=around(1.0 - 0.06 * f, 0.06),
@@ -165,6 +176,9 @@ def sample_person(rng):
                0.8 * light, 2.5 * max(0.0, age - 0.55), 2.5 * max(0.0, age - 0.7)]  # fmt: skip
     hair_name = _choice(rng, names, weights)
     hair = np.array(_HAIRS[hair_name]) * rng.uniform(0.85, 1.15)
+    grey_hair = {"grey": rng.uniform(0.3, 0.7), "white": 0.95}.get(
+        hair_name, 0.7 * max(0.0, age - 0.5) * rng.random()
+    )
     brow_tint = rng.uniform(0.5, 0.85) if hair_name in ("light", "white", "grey", "blond") else 0.85
     iris_names = list(_IRISES)
     iris_name = _choice(rng, iris_names, [2.0, 1.0 + 0.5 * tone, light, light, 1.6 * light, light])
@@ -185,6 +199,7 @@ def sample_person(rng):
         "brow_thickness": around(0.31 - 0.08 * f, 0.05),
         "brow_density": float(np.clip(rng.normal(0.85, 0.12), 0.5, 1.0)),
         "brow_tint": brow_tint,
+        "grey_hair": grey_hair,
         "flush": rng.uniform(0.3, 1.2) * (1.0 - 0.4 * tone01),
         "mottle": rng.uniform(0.4, 1.2),
         "freckles": float(rng.uniform(0.3, 1.0) * (rng.random() < 0.3 * light + 0.05)),
@@ -193,11 +208,18 @@ def sample_person(rng):
         "shine": rng.uniform(0.5, 1.3),
         "liner": float(f * rng.uniform(0.2, 1.0)),
     }
-    palette = {"skin": linear(skin), "lip": linear(lip), "hair": linear(hair),
-               "brow": linear(hair * 0.72 * brow_tint**0.45),
-               "iris": linear(np.array(_IRISES[iris_name]) *
-               rng.uniform(0.8, 1.2)), "cloth": linear(cloth), "cloth2": linear(cloth2)}  # fmt: skip
-    return Person(shape, hair_shape, palette, traits, female)
+    iris = np.array(_IRISES[iris_name]) * rng.uniform(0.8, 1.2)
+    colours = {"skin": skin, "lip": lip, "hair": hair, "brow": hair * 0.72 * brow_tint**0.45,
+               "iris": iris, "cloth": cloth, "cloth2": cloth2}  # fmt: skip
+    palette = {name: linear(colour) for name, colour in colours.items()}
+    frames = [(0.03, 0.03, 0.035), (0.10, 0.05, 0.03), (0.30, 0.28, 0.26), (0.12, 0.03, 0.04)]
+    glasses = Glasses(
+        thickness=float(rng.uniform(0.10, 0.26) * (rng.random() < 0.16)),
+        half_height=float(rng.uniform(1.45, 1.95)),
+        squareness=float(rng.uniform(2.0, 4.5)),
+        colour=frames[rng.integers(len(frames))],
+    )
+    return Person(shape, hair_shape, palette, traits, glasses, female)
 
 
 def sample_look(person, rng):
@@ -207,7 +229,7 @@ def sample_look(person, rng):
     light = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
                       np.cos(azimuth) * np.cos(elevation)])  # fmt: skip
     warmth = rng.normal(0.0, 0.06)
-    key = rng.uniform(0.75, 1.25) * np.array([1.0 + warmth, 1.0, 1.0 - 1.3 * warmth])
+    key = rng.uniform(0.75, 1.15) * np.array([1.0 + warmth, 1.0, 1.0 - 1.3 * warmth])
     ambient = rng.uniform(0.42, 0.72) * np.array([1.0 - 0.5 * warmth, 1.0, 1.0 + 0.6 * warmth])
 
     def t(values):

@@ -1,8 +1,8 @@
 """Expression and pose of a clip: everything that moves, as a function of the speech.
 
 Nods and brow raises fall on stressed vowels, blinks gather at pauses, the head drifts slowly, the
-eyes fixate and jump, and a speaking style (emotion x level, as in MEAD) changes the amplitude of the
-mouth, the brows, the pace and the pitch.
+eyes fixate and jump, and a speaking style (emotion x level, as in MEAD) changes the amplitude of
+the mouth, the brows, the pace and the pitch.
 """
 
 from typing import NamedTuple
@@ -48,6 +48,14 @@ STYLES = {
     "contempt": Style(-0.12, -0.06, -3, -6, -0.2, -0.07,
                       {"smile": 0.25, "smile_side": 0.8, "brow_side": 0.5, "squint": 0.25}),
 }  # fmt: skip
+
+
+# Of the parameters; the others are 0..1.
+LIMITS = dict.fromkeys(
+    ("lip_wide", "smile_side", "brow_side", "brow_inner", "brow_outer", "eye_wide", "cheek_puff"),
+    (-1.0, 1.0),
+) | {"jaw_open": (0.0, 2.2), "jaw_side": (-0.4, 0.4), "gaze_yaw": (-0.5, 0.5),
+     "gaze_pitch": (-0.4, 0.4)}  # fmt: skip
 
 
 def style_amount(level):
@@ -114,6 +122,30 @@ def _gaze(rng, time_s, yaw, pitch):
     return np.clip(yaw_eye - 0.75 * yaw, -0.42, 0.42), np.clip(pitch_eye - 0.75 * pitch, -0.3, 0.3)
 
 
+def _speaking(phones, time_s):
+    """[T], 1 while somebody speaks, 0 inside silences, with ramps of 80 ms."""
+    speaking = np.zeros_like(time_s)
+    for phone in phones:
+        if phone.index != SIL:
+            distance = np.maximum(np.maximum(phone.start_s - time_s, time_s - phone.end_s), 0.0)
+            speaking = np.maximum(speaking, 1.0 - distance / 0.08)
+    return np.clip(speaking, 0.0, 1.0)
+
+
+def _beats(rng, time_s, phones, loudness):
+    """(nods, lifts of the brows) [T]: pulses on stressed vowels, about 1 high."""
+    nod, lift = np.zeros_like(time_s), np.zeros_like(time_s)
+    for phone, loud in zip(phones, loudness):
+        if not phone.stress or phone.start_s > time_s[-1] + 0.3:
+            continue
+        centre_s = 0.5 * (phone.start_s + phone.end_s)
+        if rng.random() < 0.45:
+            nod += rng.uniform(0.4, 1.0) * loud * _pulse(time_s, centre_s, 0.10, 0.16)
+        if rng.random() < 0.35:
+            lift += rng.uniform(0.3, 0.9) * loud * _pulse(time_s, centre_s, 0.10, 0.22)
+    return nod, np.minimum(lift, 1.2)
+
+
 def motion(rng, phones, audio, num_frames, emotion, level, liveliness):
     """Motion of a clip whose first frame is at 0 s of `phones` and `audio`.
 
@@ -121,6 +153,7 @@ def motion(rng, phones, audio, num_frames, emotion, level, liveliness):
       rng: numpy generator. phones: list of `speech.Phone`. audio: int16 [S] at 16 kHz.
       emotion: key of STYLES. level: 1..3.
       liveliness: the speaker's own size of mouth movements and gestures, about 1.
+
     Returns:
       expression float64 [T, 64], rotation float64 [T, 3] (yaw, pitch, roll in rad; yaw positive
       turns to the right of the picture, pitch positive looks down, roll positive tilts the crown to
@@ -129,61 +162,34 @@ def motion(rng, phones, audio, num_frames, emotion, level, liveliness):
     style, amount = STYLES[emotion], style_amount(level)
     time_s = np.arange(num_frames) / FPS
     loudness = loudness_of(phones, audio)
-    tracks = visemes.mouth_tracks(phones, loudness, liveliness * (1.0 + amount * style.mouth))
-    face = {name: visemes.sample(track, num_frames) for name, track in tracks.items()}
-    face = {name: face.get(name, np.zeros(num_frames)) for name in INDEX}
+    nod, lift = _beats(rng, time_s, phones, loudness)
 
     size = (1.0 + amount * style.gestures) * liveliness
-    nod, lift = np.zeros(num_frames), np.zeros(num_frames)
-    for phone, level_db in zip(phones, loudness):
-        if not phone.stress or phone.start_s > time_s[-1] + 0.3:
-            continue
-        centre_s = 0.5 * (phone.start_s + phone.end_s)
-        if rng.random() < 0.45:
-            nod += rng.uniform(0.4, 1.0) * level_db * _pulse(time_s, centre_s, 0.10, 0.16)
-        if rng.random() < 0.35:
-            lift += rng.uniform(0.3, 0.9) * level_db * _pulse(time_s, centre_s, 0.10, 0.22)
-
     seat = rng.normal(0.0, (0.17, 0.06, 0.04)) * (rng.random(3) < 0.8)
-    sway = [_drift(rng, num_frames, period) for period in (0.55, 0.5, 0.6)]
-    rotation = np.stack([seat[0] + size * 0.085 * sway[0],
-                         seat[1] + amount * style.pitch_rad + size * (0.035 * sway[1] + 0.06 * nod),
-                         seat[2] + size * 0.030 * sway[2]], axis=1)  # fmt: skip
+    seat[1] += amount * style.pitch_rad
+    sway = np.stack([_drift(rng, num_frames, period) for period in (0.55, 0.5, 0.6)], axis=1)
+    rotation = seat + size * (sway * (0.085, 0.035, 0.030) + np.outer(nod, (0.0, 0.06, 0.0)))
     rotation = np.clip(rotation, (-0.50, -0.26, -0.20), (0.50, 0.26, 0.20))
     shift = np.stack([_drift(rng, num_frames, 0.7) for _ in range(3)], axis=1) * (0.30, 0.15, 0.30)
 
+    tracks = visemes.mouth_tracks(phones, loudness, liveliness * (1.0 + amount * style.mouth))
+    face = {name: np.zeros(num_frames) for name in INDEX}
+    face.update({name: visemes.sample(track, num_frames) for name, track in tracks.items()})
     for name, value in style.face.items():
-        wave = 1.0 + 0.15 * _drift(rng, num_frames, 0.4)
-        face[name] = face[name] + amount * value * wave
-    lift = np.minimum(lift, 1.2)
+        face[name] = face[name] + amount * value * (1.0 + 0.15 * _drift(rng, num_frames, 0.4))
     face["brow_inner"] = face["brow_inner"] + 0.5 * lift + 0.06 * _drift(rng, num_frames, 0.4)
     face["brow_outer"] = face["brow_outer"] + 0.6 * lift + 0.06 * _drift(rng, num_frames, 0.4)
     face["eye_wide"] = face["eye_wide"] + 0.3 * lift
-    blink = _blinks(rng, time_s, phones)
-    face["blink_left"] = blink
-    face["blink_right"] = np.clip(blink * rng.uniform(0.96, 1.04), 0.0, 1.0)
+    face["blink_left"] = _blinks(rng, time_s, phones)
+    face["blink_right"] = face["blink_left"] * rng.uniform(0.96, 1.04)
     face["gaze_yaw"], face["gaze_pitch"] = _gaze(rng, time_s, rotation[:, 0], rotation[:, 1])
     face["jaw_side"] = 0.05 * _drift(rng, num_frames, 0.3) * np.minimum(face["jaw_open"], 1.0)
-    # A mouth that smiles or frowns does not lose its closures.
-    free = 1.0 - np.clip(face["lip_press"], 0.0, 1.0)
-    quiet = np.clip(tracks_activity(phones, time_s), 0.0, 1.0)
+    # A mouth that smiles or frowns does not lose its closures; sealed lips hold back some air.
+    speaking, sealed = _speaking(phones, time_s), np.clip(face["lip_press"], 0.0, 1.0)
     for name in ("upper_lip_raise", "lower_lip_drop"):
-        face[name] = face[name] * free * quiet
-    limits = {"jaw_open": (0.0, 2.2), "lip_wide": (-1.0, 1.0), "jaw_side": (-0.4, 0.4),
-              "smile_side": (-1.0, 1.0), "brow_side": (-1.0, 1.0), "brow_inner": (-1.0, 1.2),
-              "brow_outer": (-1.0, 1.2), "eye_wide": (-1.0, 1.0), "gaze_yaw": (-0.5, 0.5),
-              "gaze_pitch": (-0.4, 0.4), "cheek_puff": (-1.0, 1.0)}  # fmt: skip
+        face[name] = face[name] * (1.0 - sealed) * speaking
+    face["cheek_puff"] = 0.25 * sealed**2 * speaking
     expression = np.zeros((num_frames, NUM_EXPRESSION))
     for name, index in INDEX.items():
-        expression[:, index] = np.clip(face[name], *limits.get(name, (0.0, 1.0)))
+        expression[:, index] = np.clip(face[name], *LIMITS.get(name, (0.0, 1.0)))
     return expression, rotation, shift
-
-
-def tracks_activity(phones, time_s):
-    """1 while somebody speaks, 0 inside silences, with ramps of 80 ms."""
-    speaking = np.zeros_like(time_s)
-    for phone in phones:
-        if phone.index != SIL:
-            distance = np.maximum(np.maximum(phone.start_s - time_s, time_s - phone.end_s), 0.0)
-            speaking = np.maximum(speaking, 1.0 - distance / 0.08)
-    return np.clip(speaking, 0.0, 1.0)

@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from . import hair, light, raster, shading, strands
+from . import hair, light, locks, noise, paint, raster, shading, strand_drawing
 from .expression import INDEX
-from .identity import linear
-from .shape import MOUTH, NUM_LANDMARKS, Surface, build, features
+from .fields import features
+from .identity import Look, linear
+from .mesh import MOUTH, Geometry, build
+from .shape import Surface
 
 SUPERSAMPLING = {64: 2, 128: 2, 256: 2}
 
@@ -25,12 +27,12 @@ class Camera(NamedTuple):
 class Scene(NamedTuple):
     """Everything about a clip that does not change from frame to frame."""
 
-    geometry: object
-    locks: object  # hair.Strands
+    geometry: Geometry
+    strands: locks.Strands
     shadows: np.ndarray  # [N, 3] points of hair that cast a shadow
     skip: np.ndarray
     bake: np.ndarray
-    look: object
+    look: Look
     camera: Camera
     background: np.ndarray
     noise: np.ndarray
@@ -38,7 +40,8 @@ class Scene(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """image uint8 [H, W, 3], landmarks [68, 2] px, mesh [V, 3] cm in the head's frame."""
+    """image uint8 [H, W, 3], landmarks [68, 2] px from the picture's top left corner, mesh
+    [NUM_MESH, 3] cm in the head's frame."""
 
     image: np.ndarray
     landmarks: np.ndarray
@@ -104,15 +107,14 @@ def make_scene(person, look, camera, rng, size):
     )
     neutral = geometry.neutral
     density = 0.6 if size < 128 else 1.0
-    locks = hair.make(rng, surface, person.hair, person.traits,
-                      neutral[: geometry.head_vertices], density)  # fmt: skip
+    strands = locks.make(rng, surface, person, neutral[: geometry.head_vertices], density)
     skip = (geometry.material == MOUTH).astype(np.uint8)
     normals = raster.vertex_normals(neutral, geometry.triangles, skip)
-    shadows = np.ascontiguousarray(locks.points[locks.follow < 0][:, 2:].reshape(-1, 3))
+    shadows = np.ascontiguousarray(strands.points[strands.follow < 0][:, 2:].reshape(-1, 3))
     bake = light.bake(neutral, normals, geometry.triangles, shadows[::3])
     ss = SUPERSAMPLING[size]
     wide = background(rng, size).repeat(ss, 0).repeat(ss, 1)
-    return Scene(geometry, locks, shadows, skip, bake, look, camera, wide, shading.NOISE, size)
+    return Scene(geometry, strands, shadows, skip, bake, look, camera, wide, noise.NOISE, size)
 
 
 def transforms(rotation, position):
@@ -125,17 +127,19 @@ def transforms(rotation, position):
     return with_head, np.concatenate([body, seat[:, None]], axis=1)
 
 
-def frame_values(expression, lip_z, look, head, position):
-    """float64 [16] of the moment for the shading kernel; `lip_z`: depth of the inner upper lip."""
-    e = {name: expression[index] for name, index in INDEX.items()}
-    rotation = head[:, :3]
-    middle = rotation.T @ (np.array(look.light) - position / np.linalg.norm(position))
-    middle /= np.linalg.norm(middle)  # normal that mirrors the key light into the camera
-    return np.array([
-        e["blink_left"], e["blink_right"], e["eye_wide"], e["squint"], e["gaze_yaw"],
-        e["gaze_pitch"], e["jaw_open"], e["smile"], max(e["brow_inner"], e["brow_outer"]),
-        e["brow_lower"], e["nose_wrinkle"], middle[0], middle[1], lip_z - 0.45, e["tongue_up"], 0.0,
-    ])  # fmt: skip
+def moment_of(expression, lip_z, look, head, position):
+    """`paint.Moment` of a frame; `lip_z`: z of the upper lip's inner edge in the head's frame."""
+    e = {name: float(expression[index]) for name, index in INDEX.items()}
+    mirror = head[:, :3].T @ (np.array(look.light) - position / np.linalg.norm(position))
+    mirror /= np.linalg.norm(mirror)
+    own = {name: e[name] for name in paint.Moment._fields if name in e}
+    return paint.Moment(
+        **own,
+        brow_raise=max(e["brow_inner"], e["brow_outer"]),
+        mirror_x=float(mirror[0]),
+        mirror_y=float(mirror[1]),
+        teeth_z=float(lip_z) - 0.45,
+    )
 
 
 def render(scene, expression, rotation, position):
@@ -150,6 +154,9 @@ def render(scene, expression, rotation, position):
     head, body = transforms(rotation, position)
     focal = scene.camera.focal * pixels
     moved = raster.move(geometry.neutral, geometry.fields, features(expression))
+    lip_z = moved[geometry.first_landmark + 62, 2]
+    moment = moment_of(expression, lip_z, look, head, position)
+    paint.set_lids(moved, geometry.first_landmark, look, moment)
     points = raster.place(moved, geometry.rigid, head, body)
     screen = raster.project(points, focal, pixels)
     normals = raster.vertex_normals(points, geometry.triangles, scene.skip)
@@ -160,13 +167,13 @@ def render(scene, expression, rotation, position):
     hair_points = raster.place(scene.shadows, np.ones(len(scene.shadows)), head, body)
     shadow, axes = light.shadow_map(points, geometry.triangles, hair_points, look.light, position)
     image = scene.background.copy()
-    values = frame_values(expression, moved[geometry.first_landmark + 62, 2], look, head, position)
     shading.shade(image, depth, face, weight, geometry.triangles, geometry.material,
-                  geometry.neutral, points, normals, geometry.scalp, scene.bake, shadow, axes, look,
-                  values, head, geometry.eyes, scene.noise, focal)  # fmt: skip
-    locks = scene.locks
-    strands.draw(*locks, moved, geometry.neutral, head, body, focal, look, depth, image)
+                  geometry.neutral, points, normals, geometry.marking, scene.bake, shadow, axes,
+                  look, moment, head, geometry.eyes, scene.noise, focal)  # fmt: skip
+    strand_drawing.draw(
+        *scene.strands, moved, geometry.neutral, head, body, focal, look, depth, image
+    )
     factor = SUPERSAMPLING[scene.size]
-    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / factor - 0.5
+    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / factor
     return Frame(raster.reduce_to_bytes(image, factor, raster.CURVE), landmarks,
                  moved[geometry.mesh_vertices])  # fmt: skip

@@ -5,15 +5,15 @@ from numba import njit
 
 
 @njit(cache=True)
-def draw(points, outward, tint, width, rigid, follow, moved, neutral, head, body, focal, look,
-         depth, image):  # fmt: skip
+def draw(points, outward, colours, tint, width, rigid, follow, moved, neutral, head, body,
+         focal, look, depth, image):  # fmt: skip
     """Draws strands over a picture, the nearer one on top.
 
     Light on a strand: on the volume that all strands fill together (`outward` is its normal), plus
     a highlight where the half vector is across the strand (Kajiya and Kay 1989).
 
     Args:
-      points, outward [S, P, 3], tint [S, P], width [S] cm, rigid [S, P], follow [S]: see `hair.Strands`.
+      points [S, P, 3] to follow [S]: see `locks.Strands`.
       moved, neutral [V, 3]: vertices with and without expression, for `follow`.
       head, body: [3, 4] transforms as in `raster.place`. focal: px. look: identity.Look.
       depth [H, W] and image [H, W, 3] linear: read and written.
@@ -59,7 +59,7 @@ def draw(points, outward, tint, width, rigid, follow, moved, neutral, head, body
             up = 0.5 + 0.5 * ny
             shade = tint[s, p]
             for k in range(3):
-                base = look.hair[k] * shade
+                base = colours[s, k] * shade
                 ambient = look.ground[k] + up * (look.sky[k] - look.ground[k])
                 colour[p, k] = base * (look.key[k] * volume + ambient)
                 colour[p, k] += (0.30 * base + 0.015 * shade) * look.key[k] * gleam
