@@ -167,7 +167,7 @@ def folder(path):
 
 def other_weights(path):
     (path / "weights").mkdir(parents=True)
-    (path / "weights" / "weights.npz").write_bytes(b"PK\x03\x04 broken")
+    (path / "weights" / "weights.npz").write_bytes(b"broken")
 
 
 BAD = [
