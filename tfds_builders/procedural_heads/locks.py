@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import spatial
 
-from .hair import CENTRE, POINTS, grow
+from .hair import CENTRE, POINTS, STYLES, grow
 from .shape import smoothstep
 
 
@@ -142,7 +142,10 @@ def make(rng, surface, person, neutral, density):
     outward[..., 1] *= 1.0 - smoothstep(3.0, -3.0, points[..., 1])
     outward /= np.linalg.norm(outward, axis=2, keepdims=True) + 1e-9
     thin = np.sqrt(density)
-    width = np.array([0.060 / thin, 0.035 / thin, 0.028 / thin, person.glasses.thickness])[kind]
+    hanging = STYLES[hair.style].comb in ("part", "bangs")  # lets the background through
+    width = np.array(
+        [(0.085 if hanging else 0.060) / thin, 0.035 / thin, 0.028 / thin, person.glasses.thickness]
+    )[kind]
     rigid = np.where(kind[:, None] > 0, 1.0, smoothstep(-19.0, -7.0, points[..., 1]))
     follow = np.full(len(points), -1)
     moving = (kind == 1) | (kind == 2)

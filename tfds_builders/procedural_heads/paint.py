@@ -82,7 +82,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, moment):
     tone *= 1.0 - rings
     spots = sample(noise, 13.0 * x, 13.0 * y + 90.0, 1) + 0.35 * clouds
     area = bell(ax, y, 2.8, 0.2, 3.2, 2.2) + 0.3
-    spots = look.freckles * step(0.55, 0.95, spots) * area
+    spots = 0.7 * look.freckles * step(0.6, 1.0, spots) * area
     colour = mul3(colour, 1.0 - 0.34 * spots, 1.0 - 0.44 * spots, 1.0 - 0.48 * spots)
     # Stubble.
     jaw = step(my + 1.6 + 0.25 * ax, my + 0.4 + 0.25 * ax, y) * step(-2.2, 0.2, z)
@@ -111,7 +111,10 @@ def skin_albedo(look, noise, x, y, z, px, scalp, moment):
     # Nostrils, and the shadow under the nose.
     hole = np.sqrt(((ax - 0.58 * wings) / 0.36) ** 2 + ((y - base - 0.02 - 0.1 * ax) / 0.17) ** 2)
     hole = cover((hole - 1.0) * 0.2, max(px, 0.05))
-    occlusion *= 1.0 - 0.28 * bell(ax, y, 0.0, base - 0.18, 1.3 * wings, 0.32)
+    occlusion *= 1.0 - 0.18 * bell(ax, y, 0.0, base - 0.18, 1.2 * wings, 0.28)
+    crease = np.hypot((ax - 1.18 * wings) / 0.62, (y - base - 0.6) / 0.66) - 1.0
+    crease = np.exp(-((crease / 0.16) ** 2)) * step(1.2 * wings, 1.6 * wings, ax)
+    occlusion *= 1.0 - 0.22 * crease
     colour = mix3(colour, (0.045, 0.018, 0.014), 0.88 * hole)
     # Lips.
     t = min(1.0, ax / mouth_half)
@@ -152,7 +155,7 @@ def skin_albedo(look, noise, x, y, z, px, scalp, moment):
     if scalp > -0.8:
         ragged = 0.35 * clouds + 0.22 * grain
         roots = step(-0.30, 0.55, scalp + ragged)
-        colour = mix3(colour, mul3(look.hair, 0.42, 0.42, 0.42), 0.92 * roots)
+        colour = mix3(colour, mul3(look.hair, 0.35, 0.35, 0.35), 0.96 * roots)
         gloss *= 1.0 - 0.8 * roots
     return mul3(colour, tone, tone, tone), gloss, occlusion
 

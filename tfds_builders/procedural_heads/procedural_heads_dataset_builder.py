@@ -100,8 +100,11 @@ class ProceduralHeads(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS = CONFIGS
 
     def __init__(self, *args, num_processes=None, **kwargs):
-        """`num_processes`: how many draw (default: one per core); does not change the bytes."""
-        self._num_processes = num_processes or len(os.sched_getaffinity(0))
+        """`num_processes`: how many draw (default: one per core, at most 32); does not change the
+        bytes."""
+        allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+        cores = len(allowed(0)) if allowed else os.cpu_count()
+        self._num_processes = num_processes or min(32, cores)
         kwargs.setdefault("file_format", "array_record")
         super().__init__(*args, **kwargs)
 

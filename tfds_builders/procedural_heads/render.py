@@ -80,7 +80,7 @@ def positions(camera, rotation, shift):
 
 def background(rng, size):
     """Linear colours [size, size, 3] of an unsharp room."""
-    base = rng.uniform(0.15, 0.8) * (1.0 + rng.normal(0.0, 0.12, 3))
+    base = rng.uniform(0.15, 0.8) * (1.0 + rng.normal(0.0, 0.08, 3))
     grid = np.linspace(-1, 1, size)
     x, y = np.meshgrid(grid, -grid)
     slope = rng.normal(0.0, 0.12, 2)
@@ -88,7 +88,7 @@ def background(rng, size):
     for _ in range(rng.integers(0, 6)):
         x0, y0 = rng.uniform(-1.2, 1.2, 2)
         w, h = rng.uniform(0.1, 0.6, 2)
-        tint = rng.uniform(0.05, 1.0) * (1.0 + rng.normal(0.0, 0.2, 3))
+        tint = rng.uniform(0.05, 1.0) * (1.0 + rng.normal(0.0, 0.15, 3))
         inside = (np.abs(x - x0) < w) & (np.abs(y - y0) < h)
         colours = np.where(inside[..., None], 0.35 * colours + 0.65 * tint, colours)
     blur = rng.uniform(0.02, 0.07) * size

@@ -100,14 +100,15 @@ class Surface:
         # Nose: ridge, tip, wings.
         knots = np.array([base - 0.55, base - 0.12, base + 0.3, tip, tip + 0.8, 1.2, 2.3,
                           s.eye_y + 0.9, s.eye_y + 2.0])  # fmt: skip
-        height = np.array([0.0, 0.35, 1.75, 2.40 * s.nose_tip, 2.0, 1.30, 0.76, 0.30, 0.0])
+        height = np.array([0.0, 0.35, 1.75, 2.10 * s.nose_tip, 2.0, 1.30, 0.76, 0.30, 0.0])
         height[4:7] *= s.nose_bridge
         half = np.array([0.7, 0.78, 0.92, 0.95, 0.80, 0.64, 0.58, 0.72, 1.0]) * s.nose_width
         ridge = interpolate.PchipInterpolator(knots, height)(np.clip(y, knots[0], knots[-1]))
         width = interpolate.PchipInterpolator(knots, half)(np.clip(y, knots[0], knots[-1]))
-        z += ridge * np.exp(-(np.abs(x / width) ** 2.2))
-        z += 1.05 * gauss(ax, y, 1.22 * s.nose_width, base + 0.62, 0.40 * s.nose_width, 0.50)
-        z -= 0.20 * gauss(ax, y, 1.85 * s.nose_width, base + 0.5, 0.3, 0.6)
+        z += ridge * np.exp(-(np.abs(x / width) ** 2.0))
+        z += 0.42 * s.nose_tip * gauss(ax, y, 0.0, tip - 0.1, 0.72 * s.nose_width, 0.62)
+        z += 1.15 * gauss(ax, y, 1.22 * s.nose_width, base + 0.60, 0.46 * s.nose_width, 0.52)
+        z -= 0.26 * gauss(ax, y, 1.95 * s.nose_width, base + 0.55, 0.28, 0.65)
         # Mouth: muzzle, lips, philtrum, the hollow under the lower lip, chin.
         z += 0.62 * gauss(ax, y, 0.0, my + 0.1, 2.5, 1.75)
         t = np.clip(ax / s.mouth_half_width, 0.0, 1.0)

@@ -71,7 +71,7 @@ def draw(points, outward, colours, tint, width, rigid, follow, moved, neutral, h
             if steps > 4 * columns:
                 continue
             steep = abs(dy) > abs(dx)
-            thin = half * (1.0 - 0.6 * p / (num - 1))
+            thin = half * (1.0 - 0.5 * p / (num - 1))
             # A line at least one pixel wide; where it should be thinner it covers a part of it.
             alpha = min(1.0, 2.0 * thin)
             thin = max(0.5, thin)
