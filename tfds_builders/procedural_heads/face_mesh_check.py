@@ -16,6 +16,7 @@ import os
 import sys
 
 import numpy as np
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtalk.core.errors import UserError
@@ -81,8 +82,6 @@ def _measure(mesh, image):
 
 def check(directory, split="test"):
     """(values, passed) of `summary` for a built corpus."""
-    import tensorflow_datasets as tfds
-
     source = tfds.builder_from_directory(directory).as_data_source(split)
     mesh = _face_mesh()
     num_frames = num_found = 0

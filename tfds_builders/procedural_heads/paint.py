@@ -206,6 +206,36 @@ def eye_colour(look, noise, x, y, px, origin, ray, moment, eyes):
 
 
 @njit
+def paint_eye(look, noise, colour, x, y, px, origin, ray, moment, eyes):
+    """Lids, lashes and eyeball over skin of `colour`.
+
+    Returns (colour, factor of the light on it, coverage of the eyeball, glint).
+    """
+    t, top, low = lids(look, x, moment)
+    h = y - look.eye[1]
+    if abs(t) >= 1.35:
+        return colour, 1.0, 0.0, 0.0
+    ends = step(1.25, 0.95, abs(t))
+    # Fold of the upper lid, which flattens as it closes, and the pouch under the lower one.
+    fold = np.exp(-(((h - top - 0.26 - 0.08 * t) / 0.085) ** 2))
+    opened = min(1.0, max(0.0, (top - low) / 0.5))
+    light = 1.0 - 0.42 * ends * fold * (0.4 + 0.6 * opened)
+    pouch = np.exp(-(((h - low + 0.42) / 0.16) ** 2)) * (0.10 + 0.16 * look.age)
+    light *= 1.0 - ends * pouch
+    ball, inner, wet = eye_colour(look, noise, x, y, px, origin, ray, moment, eyes)
+    colour = mix3(colour, inner, ball)
+    # Lashes: a dark line, with make-up thicker towards the temples; without it blinks are hard to
+    # see. A fine one below.
+    wing = 1.0 + 0.9 * look.liner * step(0.3, 1.0, t)
+    lash = cover(abs(h - top - 0.01) - (0.055 + 0.035 * look.liner) * wing, max(px, 0.035))
+    lash *= 0.90 * step(1.12, 0.98, abs(t))
+    fine = cover(abs(h - low) - 0.015, max(px, 0.04))
+    fine *= step(1.05, 0.9, abs(t)) * (0.35 + 0.3 * look.liner)
+    lash = max(lash, fine)
+    return mix3(colour, (0.012, 0.009, 0.008), lash), light, max(ball, lash), wet * ball
+
+
+@njit
 def mouth_colour(look, px, origin, ray, surface_z, moment):
     """Colour inside the mouth along a ray in the head's frame that enters at `surface_z`."""
     my = look.mouth[0]

@@ -12,7 +12,7 @@ from .identity import Look, linear
 from .mesh import MOUTH, Geometry, build
 from .shape import Surface
 
-SUPERSAMPLING = {64: 2, 128: 2, 256: 2}
+SUPERSAMPLING = 2  # samples per pixel and axis
 
 
 class Camera(NamedTuple):
@@ -106,14 +106,13 @@ def make_scene(person, look, camera, rng, size):
         lambda points, inside: hair.swelling(points, inside, volume),
     )
     neutral = geometry.neutral
-    density = 0.6 if size < 128 else 1.0
+    density = 0.6 if size < 128 else 1.0  # fewer and thicker strands where nobody can tell
     strands = locks.make(rng, surface, person, neutral[: geometry.head_vertices], density)
     skip = (geometry.material == MOUTH).astype(np.uint8)
     normals = raster.vertex_normals(neutral, geometry.triangles, skip)
     shadows = np.ascontiguousarray(strands.points[strands.follow < 0][:, 2:].reshape(-1, 3))
     bake = light.bake(neutral, normals, geometry.triangles, shadows[::3])
-    ss = SUPERSAMPLING[size]
-    wide = background(rng, size).repeat(ss, 0).repeat(ss, 1)
+    wide = background(rng, size).repeat(SUPERSAMPLING, 0).repeat(SUPERSAMPLING, 1)
     return Scene(geometry, strands, shadows, skip, bake, look, camera, wide, noise.NOISE, size)
 
 
@@ -149,7 +148,7 @@ def render(scene, expression, rotation, position):
       expression: [64]. rotation: (yaw, pitch, roll) rad. position: [3] cm, the head's origin in the
       camera's frame (x right, y up, z away from the camera is negative).
     """
-    geometry, look, pixels = scene.geometry, scene.look, scene.size * SUPERSAMPLING[scene.size]
+    geometry, look, pixels = scene.geometry, scene.look, scene.size * SUPERSAMPLING
     position = np.asarray(position, np.float64)
     head, body = transforms(rotation, position)
     focal = scene.camera.focal * pixels
@@ -173,7 +172,6 @@ def render(scene, expression, rotation, position):
     strand_drawing.draw(
         *scene.strands, moved, geometry.neutral, head, body, focal, look, depth, image
     )
-    factor = SUPERSAMPLING[scene.size]
-    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / factor
-    return Frame(raster.reduce_to_bytes(image, factor, raster.CURVE), landmarks,
+    landmarks = (screen[geometry.first_landmark :, :2] + 0.5) / SUPERSAMPLING
+    return Frame(raster.reduce_to_bytes(image, SUPERSAMPLING, raster.CURVE), landmarks,
                  moved[geometry.mesh_vertices])  # fmt: skip

@@ -5,8 +5,8 @@ from numba import njit
 
 from .light import MAP_REACH_CM, MAP_SIZE, visible
 from .mesh import EAR, MOUTH, TORSO
-from .noise import cover, mix3, mul3, sample, step
-from .paint import cloth_colour, eye_colour, lids, mouth_colour, skin_albedo
+from .noise import mix3, mul3, sample, step
+from .paint import cloth_colour, mouth_colour, paint_eye, skin_albedo
 
 
 @njit(cache=True)
@@ -39,18 +39,18 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
             x = w0 * neutral[a, 0] + w1 * neutral[b, 0] + w2 * neutral[c, 0]
             y = w0 * neutral[a, 1] + w1 * neutral[b, 1] + w2 * neutral[c, 1]
             z = w0 * neutral[a, 2] + w1 * neutral[b, 2] + w2 * neutral[c, 2]
-            px_ = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
-            py_ = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
-            pz_ = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
+            cam_x = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
+            cam_y = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
+            cam_z = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
             nx = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
             ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
             nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
             scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
             nx, ny, nz = nx * scale, ny * scale, nz * scale
             light = w0 * bake[a] + w1 * bake[b] + w2 * bake[c]
-            scale = -1.0 / np.sqrt(px_ * px_ + py_ * py_ + pz_ * pz_)
-            vx, vy, vz = px_ * scale, py_ * scale, pz_ * scale
-            px = -pz_ / focal
+            scale = -1.0 / np.sqrt(cam_x * cam_x + cam_y * cam_y + cam_z * cam_z)
+            vx, vy, vz = cam_x * scale, cam_y * scale, cam_z * scale
+            px = -cam_z / focal
             kind = material[f]
             # The ray in the head's frame.
             rx = -(head[0, 0] * vx + head[1, 0] * vy + head[2, 0] * vz)
@@ -81,33 +81,18 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
                 hairy = w0 * marking[a] + w1 * marking[b] + w2 * marking[c]
                 colour, gloss, occlusion = skin_albedo(look, noise, x, y, z, px, hairy, moment)
                 if z > 1.0 and abs(y - look.eye[1]) < 1.5:
-                    t, top, low = lids(look, x, moment)
-                    h = y - look.eye[1]
-                    if abs(t) < 1.35:
-                        ends = step(1.25, 0.95, abs(t))
-                        # Fold of the upper lid, lash lines, thickness of the lower lid.
-                        fold = np.exp(-(((h - top - 0.26 - 0.08 * t) / 0.085) ** 2))
-                        open_ = min(1.0, max(0.0, (top - low) / 0.5))
-                        occlusion *= 1.0 - 0.42 * ends * fold * (0.4 + 0.6 * open_)
-                        pouch = np.exp(-(((h - low + 0.42) / 0.16) ** 2)) * (0.10 + 0.16 * look.age)
-                        occlusion *= 1.0 - ends * pouch
-                        inside, ball, wet = eye_colour(look, noise, x, y, px, (ox, oy, oz),
-                                                       (rx, ry, rz), moment, eyes)  # fmt: skip
-                        if inside > 0.0:
-                            colour = mix3(colour, ball, inside)
-                            wet *= inside
-                            skin *= 1.0 - inside
-                            gloss *= 1.0 - inside
-                            # The eyeball is lit as a sphere, flatter than the socket.
-                            nx, ny, nz = nx * 0.5, ny * 0.5, 0.5 * nz + 0.5
-                        wing = 1.0 + 0.9 * look.liner * step(0.3, 1.0, t)
-                        lash = cover(abs(h - top - 0.01) - (0.055 + 0.035 * look.liner) * wing,
-                                     max(px, 0.035)) * step(1.12, 0.98, abs(t))  # fmt: skip
-                        fine = cover(abs(h - low) - 0.015, max(px, 0.04))
-                        fine *= step(1.05, 0.9, abs(t)) * (0.35 + 0.3 * look.liner)
-                        lash = max(0.90 * lash, fine)
-                        colour = mix3(colour, (0.012, 0.009, 0.008), lash)
-                        gloss *= 1.0 - lash
+                    colour, lid_shade, ball, wet = paint_eye(
+                        look, noise, colour, x, y, px, (ox, oy, oz), (rx, ry, rz), moment, eyes
+                    )
+                    occlusion *= lid_shade
+                    gloss *= 1.0 - ball
+                    skin = 1.0 - ball
+                    # The eyeball is lit flatter than the socket.
+                    nx, ny, nz = (
+                        nx - 0.5 * ball * nx,
+                        ny - 0.5 * ball * ny,
+                        nz + 0.5 * ball * (1 - nz),
+                    )
                 # Pores and fine wrinkles tilt the surface.
                 fine = 0.15 * min(1.0, 0.03 / px) * skin
                 nx += fine * sample(noise, 30.0 * x + 11.0, 30.0 * y + 5.0 * z, 1)
@@ -117,7 +102,7 @@ def shade(image, depth, face, weight, triangles, material, neutral, points, norm
             edge = 1.0 - max(0.0, nx * vx + ny * vy + nz * vz)
             hx, hy, hz = lx + vx, ly + vy, lz + vz
             scale = 1.0 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-            sx, sy, sz = px_ - head[0, 3], py_ - head[1, 3], pz_ - head[2, 3]
+            sx, sy, sz = cam_x - head[0, 3], cam_y - head[1, 3], cam_z - head[2, 3]
             across = (axes[0, 0] * sx + axes[0, 1] * sy + axes[0, 2] * sz) * map_scale
             down = (axes[1, 0] * sx + axes[1, 1] * sy + axes[1, 2] * sz) * map_scale
             away = 100.0 - (axes[2, 0] * sx + axes[2, 1] * sy + axes[2, 2] * sz)

@@ -122,18 +122,19 @@ class Surface:
         z -= 0.10 * gauss(ax, y, 0.0, 0.5 * (base + my + s.upper_lip), 0.28, 0.6)
         z -= 0.38 * gauss(ax, y, 0.0, my - s.lower_lip - 0.75, 1.7, 0.45)
         z += 0.55 * s.chin * gauss(ax, y, 0.0, my - 3.2, 1.5, 0.95)
-        return z - 0.10 * np.exp(-((ax - 1.8 - 0.33 * (base + 1.0 - y)) ** 2) / 0.10) * (
-            smoothstep(my - 0.4, my + 0.6, y) * smoothstep(base + 0.9, base + 0.2, y)
-        )
+        # The fold from the nose's wings to the corners of the mouth.
+        fold = np.exp(-((ax - 1.8 - 0.33 * (base + 1.0 - y)) ** 2) / 0.10)
+        fold *= smoothstep(my - 0.4, my + 0.6, y) * smoothstep(base + 0.9, base + 0.2, y)
+        return z - 0.10 * fold
 
     def point(self, angle, y):
         """Points [.., 3] at an angle around the vertical axis (0 = front) and a height."""
-        y = np.clip(y, self.bottom, self.top)
+        angle, y = np.broadcast_arrays(angle, np.clip(y, self.bottom, self.top))
         half, front, centre = self.half_width(y), self.front(y), self.centre(y)
         x = half * np.sin(angle)
         z = centre + (front - centre) * np.cos(angle)
         facing = smoothstep(0.05, 0.5, np.cos(angle))
-        return np.stack([x, y + 0.0 * x, z + facing * self.relief(x, y)], axis=-1)
+        return np.stack([x, y, z + facing * self.relief(x, y)], axis=-1)
 
     def at(self, x, y):
         """Points [.., 3] of the face above (x, y)."""
