@@ -13,7 +13,9 @@ the number of steps are published; those here are for 8 accelerators with 80 GB.
 Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because
 a few CPU minutes of window losses alone move little (0, as in the paper, in the paper preset);
 higher learning rates, gradients clipped, narrower networks, codes of 32 frames and windows of 5;
-2 extra scales of LPIPS instead of 3, as 8 pixels are too few for its trunk.
+2 extra scales of LPIPS instead of 3, as 8 pixels are too few for its trunk; and
+`model.joint_prior`: drawn one by one, as the paper has it, the eight style vectors move apart (see
+`jaxtalk.systems.styletalker.model`).
 """
 
 from ml_collections import ConfigDict
@@ -37,6 +39,7 @@ def stage_config(preset="demo"):
                 "w_dim": size.w_dim,
                 "num_blocks": 8,
                 "num_flow_steps": 2 if demo else 4,
+                "joint_prior": demo,
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 16 if demo else 32,
@@ -81,7 +84,7 @@ def stage_config(preset="demo"):
         ),
         optimizer=ConfigDict(
             {
-                "styletalker": common.adam(1e-3 if demo else 1e-4, clip_norm=1.0),
+                "styletalker": common.adam(2e-3 if demo else 1e-4, clip_norm=1.0),
                 "discriminator": common.adam(2e-4 if demo else 1e-4, clip_norm=1.0),
             }
         ),

@@ -129,12 +129,17 @@ def test_manipulation_matches_float64_numpy():
             np.testing.assert_allclose(w_hat[b, t], expected, rtol=2e-5, atol=2e-5)
 
 
-def test_vmapped_block_equals_eight_single_ones():
-    model = StyleTalker(
-        num_flow_steps=2,
+def small_model(*, joint_prior):
+    return StyleTalker(
+        num_flow_steps=FIELDS["num_flow_steps"],
+        joint_prior=joint_prior,
         audio={"width": 2, "output_dim": 3},
         block={k: v for k, v in FIELDS.items() if k != "num_flow_steps"},
     )
+
+
+def test_vmapped_block_equals_eight_single_ones():
+    model = small_model(joint_prior=False)
     w = jax.random.normal(jax.random.key(0), (2, 4, 16, 7))
     mel = jax.random.normal(jax.random.key(1), (2, 4, 20, 80))
     rng = jax.random.key(2)
@@ -150,3 +155,23 @@ def test_vmapped_block_equals_eight_single_ones():
         np.testing.assert_allclose(w_hat[:, :, i], expected.w_hat, rtol=0, atol=2e-5)
         np.testing.assert_allclose(out.prior_mean[i], expected.prior_mean, rtol=0, atol=2e-5)
     np.testing.assert_array_equal(w_hat[:, :, 8:], np.repeat(w[:, :1, 8:], 4, axis=1))
+
+
+@pytest.mark.parametrize("joint_prior", [False, True])
+def test_joint_prior_sees_what_the_other_blocks_did_before(joint_prior):
+    model = small_model(joint_prior=joint_prior)
+    w = jax.random.normal(jax.random.key(0), (1, 5, 16, 7))
+    mel, rng = jnp.zeros((1, 5, 20, 80)), jax.random.key(1)
+    variables = randomised(model.init, w, mel, rng)
+    apply = jax.jit(lambda w: model.apply(variables, w, mel, rng)[1])
+    one, other = apply(w), apply(w.at[:, 2, 1].add(1.0))  # style 1 moves in frame 2
+    changed = {
+        name: np.any(getattr(one, name) != getattr(other, name), axis=(1, 3))  # [blocks, T]
+        for name in ("mean", "prior_mean")
+    }
+    np.testing.assert_array_equal(changed["mean"][:, 2], np.arange(8) == 1)
+    expected = np.zeros((8, 5), bool)
+    expected[1, 3:] = True
+    if joint_prior:
+        expected[:, 3:] = True
+    np.testing.assert_array_equal(changed["prior_mean"], expected)

@@ -143,6 +143,8 @@ class StyleBlock(nn.Module):
       lstm_width: units of the posterior's, prior's and flow's LSTMs.
       num_flow_steps: 0 leaves the flow out (the paper's ablation).
       smoothing_width, smoothing_radius, smoothing_sigma: see `Smoothing`.
+      prior_axis: name of the vmapped axis whose blocks' latents the prior sees, all of them up to
+        the frame before; None, as in A.3, leaves each block with its own.
     """
 
     z_dim: int = 32
@@ -154,6 +156,7 @@ class StyleBlock(nn.Module):
     smoothing_width: int = 128
     smoothing_radius: int = 2
     smoothing_sigma: float = 1.0
+    prior_axis: str | None = None
 
     def setup(self):
         self.audio_dense = nn.Dense(self.audio_dim)
@@ -206,7 +209,7 @@ class StyleBlock(nn.Module):
     def prior(self, w_ref, u, audio):
         """p(u_t | u_<t, a_<=t, w_ref), eq. 7: [B, T, Z] -> mean, log_std, each [B, T, Z]."""
         mean, log_std, carry = self._start(w_ref)
-        inputs = jnp.concatenate([u[:, :-1], audio[:, 1:]], axis=-1)
+        inputs = jnp.concatenate([self._shared(u[:, :-1]), audio[:, 1:]], axis=-1)
         hidden, _ = self.prior_lstm(inputs, carry)
         means, log_stds = jnp.split(self.prior_out(hidden), 2, axis=-1)
         means = jnp.concatenate([mean[:, None], means], axis=1)
@@ -230,7 +233,8 @@ class StyleBlock(nn.Module):
         def step(block, state, inputs, start):
             carry, u = state
             audio, noise, frame = inputs
-            hidden, carry = block.prior_lstm(jnp.concatenate([u, audio], axis=-1)[:, None], carry)
+            inputs = jnp.concatenate([block._shared(u), audio], axis=-1)
+            hidden, carry = block.prior_lstm(inputs[:, None], carry)
             mean, log_std = jnp.split(block.prior_out(hidden[:, 0]), 2, axis=-1)
             usual = (mean, bounded(log_std), carry)
             mean, log_std, carry = jax.tree.map(
@@ -298,6 +302,12 @@ class StyleBlock(nn.Module):
     def _motion(self, w):
         """[..., D] -> [..., motion_dim] in (-1, 1)."""
         return jnp.tanh(self.motion_out(nn.leaky_relu(self.motion_hidden(w), LEAK)))
+
+    def _shared(self, u):
+        """[..., Z] -> what the prior sees of it: [..., Z], or [..., blocks * Z]."""
+        if self.prior_axis is None:
+            return u
+        return jax.lax.all_gather(u, self.prior_axis, axis=u.ndim - 1, tiled=True)
 
     def _start(self, w_ref):
         """Distribution of u_0, and the state that the second LSTM starts from."""

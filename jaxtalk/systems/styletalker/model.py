@@ -14,6 +14,8 @@ from flax import linen as nn
 from jaxtalk.nn.resnet_se import ResNetSE18
 from jaxtalk.systems.styletalker.block import StyleBlock
 
+BLOCKS = "blocks"  # name of the vmapped axis
+
 
 def frame_noise(rng, first_frame, num_frames, shape):
     """Standard normal [num_frames, *shape]; each frame's depends on its index in the clip only.
@@ -35,6 +37,10 @@ class StyleTalker(nn.Module):
     Attributes:
       num_blocks: edited style vectors, the first ones.
       num_flow_steps: 0 leaves the normalising flow out.
+      joint_prior: whether the prior of each block sees the latents of all blocks up to the frame
+        before (a deviation), or its own only (A.3). What moves in several style vectors at once,
+        as a head does, is one motion in the posterior; but blocks that are sampled independently
+        draw eight unrelated ones. Seeing each other's past, they stay together.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.
@@ -42,6 +48,7 @@ class StyleTalker(nn.Module):
 
     num_blocks: int = 8
     num_flow_steps: int = 4
+    joint_prior: bool = False
     audio: Any = None
     block: Any = None
     dtype: jnp.dtype = jnp.float32
@@ -55,6 +62,7 @@ class StyleTalker(nn.Module):
                 "split_rngs": {"params": True},
                 "in_axes": in_axes,
                 "axis_size": self.num_blocks,
+                "axis_name": BLOCKS,
             }
 
         blocks = nn.vmap(
@@ -65,7 +73,11 @@ class StyleTalker(nn.Module):
                 "initial_carry": over_blocks(None),
             },
         )
-        self.blocks = blocks(num_flow_steps=self.num_flow_steps, **(self.block or {}))
+        self.blocks = blocks(
+            num_flow_steps=self.num_flow_steps,
+            prior_axis=BLOCKS if self.joint_prior else None,
+            **(self.block or {}),
+        )
 
     def encode_audio(self, mel, *, train=False):
         """[B, T, 20, 80] -> float32 [B, T, A]."""
@@ -140,6 +152,7 @@ def make_model(model):
     return StyleTalker(
         num_blocks=model.num_blocks,
         num_flow_steps=model.num_flow_steps,
+        joint_prior=model.joint_prior,
         audio=model.audio.to_dict(),
         block=model.block.to_dict(),
         dtype=jnp.dtype(model.dtype),
