@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs MediaPipe's face mesh beside jaxtalk: bash launch/install_face.sh
-# PYTHON names the interpreter (default: the one of .venv, else the active python).
+# PYTHON names the interpreter (default: the active environment's, else that of .venv, else python3).
 #
 # The 0.10.21 wheel is the last one that carries its models. It pins numpy 1 and an old protobuf,
 # but runs with the versions that jaxtalk's extra "face" names, so it is installed without its
@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-}
 if [ -z "$python" ]; then
   python=python3
-  [ ! -x .venv/bin/python ] || python=.venv/bin/python
+  [ -n "${VIRTUAL_ENV:-}" ] || [ ! -x .venv/bin/python ] || python=.venv/bin/python
 fi
 if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then
   echo "$python: MediaPipe 0.10.21 has wheels for Python 3.11 and 3.12 only; set PYTHON" >&2
