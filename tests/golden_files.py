@@ -1,18 +1,28 @@
-"""Numbers of reference networks, kept in tests/golden."""
+"""Numbers of reference networks, kept in tests/golden or in the directory of `--golden`."""
 
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 FOLDER = Path(__file__).parent / "golden"
+# Where `load` looks; the option `--golden` of pytest sets it.
+folder = FOLDER
 
 
-def load(name):
-    """(arrays, meta): the npz as a dict, and the json that explains it."""
-    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
-        arrays = dict(file)
-    return arrays, json.loads((FOLDER / f"{name}.json").read_text())
+def load(name, kept=True):
+    """(arrays, meta): the npz as a dict, and the json that explains it.
+
+    Skips the test if the directory of `--golden` lacks the file, or if it is too large to be
+    `kept` in tests/golden.
+    """
+    file = folder / f"{name}.npz"
+    if not file.exists() and (folder != FOLDER or not kept):
+        pytest.skip(f"{name} is not in {folder}; see --golden")
+    with np.load(file, allow_pickle=False) as npz:
+        arrays = dict(npz)
+    return arrays, json.loads(file.with_suffix(".json").read_text())
 
 
 def images(array):

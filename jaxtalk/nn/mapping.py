@@ -51,7 +51,8 @@ class EqualizedDense(nn.Module):
         init = normal_initializer(self.kernel_std / self.lr_multiplier)
         kernel = self.param("kernel", init, (x.shape[-1], self.features))
         bias = self.param("bias", self._initial_bias, (self.features,))
-        y = x @ (kernel * (self.lr_multiplier / x.shape[-1] ** 0.5)) + bias * self.lr_multiplier
+        kernel = kernel * (self.lr_multiplier / x.shape[-1] ** 0.5)
+        y = jnp.matmul(x, kernel, precision=lax.Precision.HIGHEST) + bias * self.lr_multiplier
         return leaky_relu(y) if self.activate else y
 
     def _initial_bias(self, rng, shape):

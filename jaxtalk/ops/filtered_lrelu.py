@@ -1,5 +1,7 @@
 """Alias-free leaky ReLU of StyleGAN3: up-sample, activate, down-sample."""
 
+import jax.numpy as jnp
+
 from jaxtalk.ops.leaky_relu import leaky_relu
 from jaxtalk.ops.upfirdn import fir, merge_phases, phase_sizes, phase_taps
 
@@ -37,15 +39,19 @@ def filtered_lrelu(x, up_taps, down_terms, *, up, down, pad, out_size, gain, slo
         for phase, taps in enumerate(phase_taps(column, down=down, in_phases=up)):
             vertical[phase] += tuple((index * up + p, offset, c) for p, offset, c in taps)
 
-    filtered = []
-    for strip in fir((x,), rows, high_sizes, axis=1):
-        high = fir((strip,), rows, high_sizes, axis=2)
-        high = tuple(leaky_relu(phase, gain, slope, clamp) for phase in high)
-        filtered.append(fir(high, horizontal, out_sizes * len(down_terms), axis=2))
+    # The strips between the two up-samplings are stacked [up, B, H, W, C]: the same horizontal
+    # filters serve all of them, in one operation that is compiled once.
+    strips = fir((x,), rows, high_sizes, axis=1)
+    strips = jnp.stack([_pad_rows(strip, high_sizes[0]) for strip in strips])
+    high = fir((strips,), rows, high_sizes, axis=3)
+    high = tuple(leaky_relu(phase, gain, slope, clamp) for phase in high)
+    filtered = fir(high, horizontal, out_sizes * len(down_terms), axis=3)
     columns = []
     for phase in range(out_phases):
-        inputs = [
-            strip[phase + i * out_phases] for i in range(len(down_terms)) for strip in filtered
-        ]
+        inputs = [strip for stack in filtered[phase::out_phases] for strip in stack]
         columns.append(merge_phases(fir(inputs, tuple(vertical), out_sizes, axis=1), axis=1))
     return merge_phases(tuple(columns), axis=2)
+
+
+def _pad_rows(x, size):
+    return jnp.pad(x, ((0, 0), (0, size - x.shape[1]), (0, 0), (0, 0)))

@@ -56,10 +56,10 @@ def fir(phases, taps, out_sizes, axis):
     Sums in float32 whatever the dtype.
 
     Args:
-      phases: tuple of arrays [B, H, W, C] (they may differ along `axis`).
+      phases: tuple of arrays of the same shape (but along `axis`), e.g. [B, H, W, C].
       taps: see `phase_taps`.
       out_sizes: lengths of the output's phases along `axis`.
-      axis: 1 or 2.
+      axis: which axis is filtered. Not the last: that one is vectorised.
 
     Returns:
       tuple of arrays, one per entry of taps.

@@ -1,0 +1,19 @@
+"""Options of the suite."""
+
+from pathlib import Path
+
+from tests import golden_files
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        type=Path,
+        default=golden_files.FOLDER,
+        metavar="DIR",
+        help="directory of golden files; those too large for the repository are tested only then",
+    )
+
+
+def pytest_configure(config):
+    golden_files.folder = config.getoption("--golden")
