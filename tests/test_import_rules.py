@@ -33,7 +33,7 @@ RULES = {
     "tfds_builders": ("jaxtalk.media",),
 }
 ENTRY_POINTS = {"jaxtalk.train", "jaxtalk.generate", "jaxtalk.evaluate", "jaxtalk.convert"}
-ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk"}
+ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk", "jaxtalk.bundle.make"}
 # External packages that only certain files may import.
 ONLY_IN = {
     "orbax": ("jaxtalk.training.checkpoint",),
@@ -146,7 +146,7 @@ def test_the_rules_catch(module, source, fault):
 
 def test_every_package_has_a_rule():
     packages = {name for name, file in modules().items() if file.name == "__init__.py"}
-    holders = {"jaxtalk", "jaxtalk.systems", "jaxtalk.pretraining"}
+    holders = {"jaxtalk", "jaxtalk.bundle", "jaxtalk.systems", "jaxtalk.pretraining"}
     assert not [name for name in packages - holders if group(name) is None]
 
 
