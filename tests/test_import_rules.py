@@ -29,6 +29,7 @@ RULES = {
         "jaxtalk.systems",
         "jaxtalk.training.checkpoint",
     ),
+    "jaxtalk.bundle": ("jaxtalk.training.checkpoint",),
     "configs": (),
     "tfds_builders": ("jaxtalk.media",),
 }
@@ -152,5 +153,5 @@ def test_every_package_has_a_rule():
 
 def test_entry_points_are_thin():
     for module, file in modules().items():
-        if module in ENTRY_POINTS:
+        if module in ENTRY_POINTS and file.parent == ROOT / "jaxtalk":
             assert len(file.read_text().splitlines()) < 80, module

@@ -61,13 +61,19 @@ def save_weights(directory, variables, config):
 def load_weights(directory):
     """(network name -> variables as nested dicts of numpy arrays, ConfigDict).
 
+    Half-precision arrays, as the bundle has them, come back as float32.
+
     Raises:
       UserError: no weights there, or a file that cannot be read as such.
     """
     with _weights_file(directory) as file:
         names = [name for name in file.files if name != _CONFIG_KEY]
-        arrays = {name: file[name] for name in names}
+        arrays = {name: _widened(file[name]) for name in names}
         return traverse_util.unflatten_dict(arrays, sep="/"), _read_config(file)
+
+
+def _widened(array):
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def load_config(directory):
@@ -85,7 +91,8 @@ def _weights_file(directory):
     path = pathlib.Path(directory) / WEIGHTS_FILE
     written_by = "that training or `python -m jaxtalk.convert` has written"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because np.load leaves a file open that turns out to be broken.
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"weights: found no {path}, expected a directory {written_by}") from None

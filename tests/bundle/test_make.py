@@ -1,0 +1,74 @@
+"""The bundle holds half-precision copies of a run's frozen stages, and loads as float32."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs import styletalker
+from jaxtalk.bundle import make
+from jaxtalk.core.errors import UserError
+from jaxtalk.training.checkpoint import load_weights, save_weights
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A work directory with two finished stages, one unfinished, and the goal."""
+    config = styletalker.get_config("scratch")
+    rng = np.random.default_rng(0)
+    for name in ("arcface", "stylegan3", "psp", "styletalker"):
+        directory = tmp_path / "run" / name
+        networks = ("generator", "discriminator") if name == "stylegan3" else (name,)
+        variables = {
+            n: {
+                "params": {"kernel": rng.standard_normal((3, 4), np.float32), "count": np.arange(3)}
+            }
+            for n in networks
+        }
+        save_weights(directory / "weights", variables, config)
+        rows = [
+            {"step": 1, "eval/loss": 2.0},
+            {"step": 5, "eval/loss": 1.0},
+            {"step": 6, "rate": 3},
+        ]
+        (directory / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        if name != "psp":
+            (directory / "finished.json").write_text('{"num_steps": 6}')
+    return tmp_path / "run"
+
+
+def test_takes_frozen_finished_stages(run, tmp_path):
+    card = make.make(run, tmp_path / "bundle")
+    assert sorted(card) == ["arcface", "stylegan3"]
+    assert card["arcface"]["eval/loss"] == 1.0
+    assert card["arcface"]["step"] == 5
+    written = json.loads((tmp_path / "bundle/demo/card.json").read_text())
+    assert written == card
+
+
+def test_loads_as_float32_within_half_precision(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    original, _ = load_weights(run / "stylegan3/weights")
+    bundled, config = load_weights(tmp_path / "bundle/demo/stylegan3")
+    assert list(bundled) == ["generator"]
+    kernel = bundled["generator"]["params"]["kernel"]
+    assert kernel.dtype == np.float32
+    np.testing.assert_allclose(kernel, original["generator"]["params"]["kernel"], rtol=2**-11)
+    np.testing.assert_array_equal(bundled["generator"]["params"]["count"], np.arange(3))
+    assert config.preset == "demo"
+
+
+def test_refuses_what_half_precision_cannot_hold():
+    with pytest.raises(UserError, match="psp/kernel"):
+        make.halved({"psp": {"kernel": np.float32([1e6])}})
+
+
+def test_refuses_too_large_a_bundle(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "MAX_MEGABYTES", 1e-3)
+    with pytest.raises(UserError, match="expected at most"):
+        make.make(run, tmp_path / "bundle")
+
+
+def test_no_finished_stage(tmp_path):
+    with pytest.raises(UserError, match="no finished stage"):
+        make.make(tmp_path, tmp_path / "bundle")
