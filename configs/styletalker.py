@@ -96,7 +96,7 @@ def stage_config(preset="demo"):
             }
         ),
         batch_size=4 if demo else 16,
-        num_steps=1_000 if demo else 300_000,
+        num_steps=500 if demo else 300_000,
     )
 
 

@@ -18,7 +18,9 @@ PIXELS = 32
 
 def small_config():
     config = styletalker.stage_config("demo")
-    config.model.update({"image_size": PIXELS, "num_ws": 10, "w_dim": 8, "num_flow_steps": 1})
+    config.model.update(
+        {"image_size": PIXELS, "num_ws": 8, "w_dim": 8, "num_blocks": 6, "num_flow_steps": 1}
+    )
     config.model.lpips_width = 2
     config.model.audio.update({"width": 2, "output_dim": 4})
     config.model.block.update(
@@ -27,7 +29,7 @@ def small_config():
     config.model.generator.update(
         {
             "resolution": PIXELS,
-            "num_layers": 8,
+            "num_layers": 6,
             "z_dim": 8,
             "w_dim": 8,
             "channel_base": 128,
@@ -37,7 +39,7 @@ def small_config():
     config.model.discriminator.update({"width": 2, "num_layers": 2})
     config.model.arcface.update({"width": 2, "embedding_dim": 8, "image_size": 16})
     config.model.syncnet.update({"width": 4, "audio_width": 4, "embedding_dim": 8})
-    config.loss.update({"num_extra_scales": 1, "kl_warmup_steps": 0})
+    config.loss.update({"num_extra_scales": 0, "kl_warmup_steps": 0})
     config.data.update({"clip_frames": 8, "window_frames": 5})
     return config
 
@@ -92,7 +94,11 @@ def setting():
 def test_train_step_moves_everything_but_the_frozen_networks(setting):
     _, stage, state, frozen, batch = setting
     before = jax.tree.map(np.array, (state, frozen))
-    train_step = jax.jit(stage.train_step, static_argnames="flags")
+    train_step = jax.jit(
+        stage.train_step,
+        static_argnames="flags",
+        compiler_options={"xla_backend_optimization_level": 0},  # it runs four times only
+    )
     history = []
     for i in range(4):
         rng = jax.random.fold_in(jax.random.key(2), i)
