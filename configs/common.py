@@ -5,7 +5,7 @@ A *recipe* is what every file in this folder returns:
   stages       names in the order in which they are trained
   <stage>      the stage's own values: `module` (import path of the package with `make`), `model`,
                `loss`, `optimizer`, `data`, `batch_size` (global), `num_steps`, intervals
-  dataset      name, data_dir, num_workers
+  dataset      name, data_dir, num_workers, eval_split (the split that "best" is chosen on)
   pretrained   stage -> directory of imported weights ("" = none)
   use_bundle   take weights of the frozen stages from `jaxtalk/bundle` where it has them
 """
@@ -74,6 +74,7 @@ def recipe(preset, stages, *, use_bundle, **values):
                 "name": "voxceleb2/heads_256" if paper else "procedural_heads/demo_64",
                 "data_dir": "data",
                 "num_workers": 8 if paper else 0,
+                "eval_split": "validation",
             },
             "pretrained": dict.fromkeys(stages, ""),
         }

@@ -193,7 +193,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
 
 def splits(config):
     """Names of the splits to train on and to evaluate on; the test split is never looked at."""
-    return "train", config.dataset.get("eval_split", "validation")
+    return "train", config.dataset.eval_split
 
 
 def _rngs(seed, stage_name):

@@ -72,7 +72,12 @@ def get_config(arg="tiny"):
             "stages": ("psp", "styletalker"),
             "seed": 0,
             "use_bundle": False,
-            "dataset": {"name": "noise", "data_dir": "", "num_workers": 0},
+            "dataset": {
+                "name": "noise",
+                "data_dir": "",
+                "num_workers": 0,
+                "eval_split": "validation",
+            },
             "pretrained": {"psp": "", "styletalker": ""},
             "psp": {**copy.deepcopy(stage), "name": "psp", "data": {"kind": "frames"}},
             "styletalker": {**stage, "name": "styletalker", "data": {"kind": "codes"}},
