@@ -36,7 +36,7 @@ setup(
         "app": ["gradio>=5"],
         # What the face mesh of mediapipe really needs. The wheel itself pins numpy 1, so it is
         # installed after this extra by `pip install --no-deps mediapipe==0.10.21`.
-        "face": ["flatbuffers", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
+        "face": ["flatbuffers", "matplotlib", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
         "phonemes": ["pocketsphinx>=5.0.4"],
         "test": TEST,
         "cuda": ["jax[cuda13]>=0.10"],

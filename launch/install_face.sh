@@ -18,8 +18,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3
   exit 1
 fi
 
-# Its drawing module, which it always imports, needs matplotlib.
-"$python" -m pip install --quiet --disable-pip-version-check -e ".[face]" matplotlib
+"$python" -m pip install --quiet --disable-pip-version-check -e ".[face]"
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps mediapipe==0.10.21
 "$python" -W ignore - 2>/dev/null <<'PYTHON' || {
 from mediapipe.python.solutions import face_mesh
