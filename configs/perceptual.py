@@ -29,7 +29,9 @@ def stage_config(preset="demo"):
                 "num_speakers": 512 if demo else 8192,
             }
         ),
-        loss=ConfigDict({"speaker_weight": 1.0, "landmark_weight": 1.0, "expression_weight": 1.0}),
+        loss=ConfigDict(
+            {"speaker_weight": 1.0, "landmark_weight": 10.0, "expression_weight": 20.0}
+        ),
         optimizer=common.adam(1e-3 if demo else 1e-4),
         data=ConfigDict({"kind": "frames"}),
         batch_size=32 if demo else 256,

@@ -1,5 +1,6 @@
 """The trunk with the heads that make it learn faces."""
 
+import functools
 from typing import Any
 
 import jax
@@ -64,11 +65,11 @@ class FaceReader(nn.Module):
     def __call__(self, images):
         features = LPIPS(width=self.width, dtype=self.dtype, name="lpips").features(images)
         fine, last = (features[i].astype(jnp.float32) for i in (3, 4))
+        # Zeros: the targets are small, a random start would be all that is learned from.
+        head = functools.partial(nn.Dense, kernel_init=nn.initializers.zeros)
         maps = nn.Dense(NUM_LANDMARKS, name="landmarks")(fine)
         return {
-            "speaker": nn.Dense(self.num_speakers, name="speaker")(last.mean(axis=(1, 2))),
+            "speaker": head(self.num_speakers, name="speaker")(last.mean(axis=(1, 2))),
             "landmarks": expected_position(maps),
-            "expression": nn.Dense(NUM_EXPRESSION, name="expression")(
-                last.reshape(last.shape[0], -1)
-            ),
+            "expression": head(NUM_EXPRESSION, name="expression")(last.reshape(len(last), -1)),
         }
