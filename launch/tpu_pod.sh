@@ -99,9 +99,11 @@ bring_up() {
 
 install() {
   local archive
-  archive=$(mktemp -d)/jaxtalk.tgz
-  run git archive --output="$archive" HEAD
-  run gcloud compute tpus tpu-vm scp "$archive" "$name:" --zone="$zone" --worker=all --quiet
+  # Bash ignores errexit in a function that is called as a condition: hence each `|| return 1`.
+  archive=$(mktemp -d)/jaxtalk.tgz || return 1
+  run git archive --output="$archive" HEAD || return 1
+  run gcloud compute tpus tpu-vm scp "$archive" "$name:" --zone="$zone" --worker=all --quiet ||
+    return 1
   rm -rf "$(dirname "$archive")"
   on_all_workers "set -e
 pkill -f '[j]axtalk.train' || true

@@ -189,14 +189,15 @@ case "$4" in
   describe) [ -f {folder}/state ] || {{ echo "NOT_FOUND: no such TPU" >&2; exit 1; }}; state ;;
   create) echo READY > {folder}/state ;;
   delete) rm {folder}/state ;;
+  scp) {scp} ;;
   ssh) case "$*" in *jaxtalk.train\\ --distributed*) {train} ;; esac ;;
 esac
 """
 
 
-def run_on_fake_tpu(folder, train):
+def run_on_fake_tpu(folder, train, scp="exit 0"):
     stand_in(folder, "git", "exit 0")
-    path = stand_in(folder, "gcloud", FAKE_TPU.format(folder=folder, train=train))
+    path = stand_in(folder, "gcloud", FAKE_TPU.format(folder=folder, train=train, scp=scp))
     args = ("train", *TPU, "--", "--config", "c")
     return bash("launch/tpu_pod.sh", *args, PATH=path, JAXTALK_PAUSE_S="0")
 
@@ -221,6 +222,13 @@ def test_tpu_run_that_fails_on_a_healthy_machine_stops(tmp_path):
     assert done.returncode == 1
     assert "failed three times" in done.stderr
     assert log_of_verbs(tmp_path).count("create") == 1
+
+
+def test_tpu_run_without_its_code_does_not_start(tmp_path):
+    done = run_on_fake_tpu(tmp_path, "exit 0", scp="exit 1")
+    assert done.returncode == 1
+    assert "failed three times" in done.stderr
+    assert log_of_verbs(tmp_path) == ["create", "scp", "scp", "scp"]
 
 
 def test_tpu_error_of_gcloud_does_not_create_a_machine(tmp_path):
