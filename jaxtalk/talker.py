@@ -82,18 +82,33 @@ class Talker:
         """From a work directory, a directory of weights, or "bundle" (the small demo model).
 
         Raises:
-          UserError: no weights there, weights of something else, or of another configuration.
+          UserError: no weights there, weights of something else, or of another configuration
+            (a field missing or unknown, a value that no network takes, arrays of other shapes).
         """
-        directory = find_weights(checkpoint)
-        variables, config = load_weights(directory)
+        if os.fspath(checkpoint) == "bundle":
+            directory = BUNDLE
+            variables, config = _load_bundle()
+        else:
+            directory = find_weights(checkpoint)
+            variables, config = load_weights(directory)
         if sorted(variables) != list(NETWORKS) or STAGE not in config:
             raise UserError(
                 f"checkpoint: found the networks {', '.join(sorted(variables))} in {directory}, "
                 f"expected {', '.join(NETWORKS)}; give the work directory of a "
                 "`configs/styletalker.py` run"
             )
-        _check_shapes(variables, config[STAGE].model, directory)
-        return cls(variables, config)
+        try:
+            _check_shapes(variables, config[STAGE].model, directory)
+            return cls(variables, config)
+        except UserError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # A field of the config is missing, unknown to a network, or has a value of no network.
+            raise UserError(
+                f"checkpoint: {directory} is of another configuration: found a config that makes "
+                f"no networks ({' '.join(str(error).split())}), expected one of this version; "
+                "train it again, or use the version of jaxtalk that made it"
+            ) from error
 
     def generate(
         self,
@@ -178,12 +193,12 @@ def make_encoder(model):
 
 
 def find_weights(checkpoint):
-    """The directory of weights that a user means: see `Talker.load`.
+    """The directory of weights in a work directory, or of one of its parts.
 
     Raises:
       UserError: none is there.
     """
-    root = BUNDLE if os.fspath(checkpoint) == "bundle" else pathlib.Path(checkpoint)
+    root = pathlib.Path(checkpoint)
     for directory in (root / STAGE / "weights", root / STAGE, root / "weights", root):
         if has_weights(directory):
             return directory
@@ -191,6 +206,18 @@ def find_weights(checkpoint):
         f"checkpoint: found no weights of StyleTalker in {root}, expected a work directory; make "
         f"one with `python -m jaxtalk.train --config configs/styletalker.py --workdir {root}`"
     )
+
+
+def _load_bundle():
+    """As `load_weights`: the goal's own network with the encoder and generator of the psp stage."""
+    if not all(has_weights(BUNDLE / name) for name in (STAGE, "psp")):
+        raise UserError(
+            f"checkpoint: found no weights of StyleTalker in the bundle ({BUNDLE}), expected those "
+            "of the demo; train it with `python -m jaxtalk.train --config configs/styletalker.py "
+            "--workdir runs/demo` and give `--checkpoint runs/demo`"
+        )
+    variables, config = load_weights(BUNDLE / STAGE)
+    return {**load_weights(BUNDLE / "psp")[0], **variables}, config
 
 
 def _check_shapes(variables, model, directory):

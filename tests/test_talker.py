@@ -256,6 +256,52 @@ def test_checkpoint_of_another_configuration_names_both(workdir, tmp_path):
         Talker.load(tmp_path)
 
 
+def without_a_field(model):
+    del model.num_ws
+
+
+def with_an_unknown_field(model):
+    model.generator.filter_sharpness = 2
+
+
+def of_a_size_that_no_network_takes(model):
+    model.image_size = 33
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        (without_a_field, "num_ws"),
+        (with_an_unknown_field, "filter_sharpness"),
+        (of_a_size_that_no_network_takes, "33"),
+    ],
+)
+def test_checkpoint_of_another_version_is_one_line(workdir, tmp_path, change, found):
+    variables, config = load_weights(workdir / "styletalker" / "weights")
+    change(config.styletalker.model)
+    save_weights(tmp_path, variables, config)
+    with pytest.raises(UserError) as raised:
+        Talker.load(tmp_path)
+    line = str(raised.value)
+    assert line.startswith(f"checkpoint: {tmp_path} is of another configuration: found ")
+    assert found in line and "expected" in line and "train it again" in line
+    assert "\n" not in line
+
+
+# Bundle
+
+
+def test_bundle_joins_the_goal_with_the_networks_of_psp(workdir, talker, tmp_path, monkeypatch):
+    variables, config = load_weights(workdir / "styletalker" / "weights")
+    goal = {"styletalker": variables.pop("styletalker")}
+    monkeypatch.setattr(talker_lib, "BUNDLE", tmp_path)
+    save_weights(tmp_path / "psp", variables, config)
+    with pytest.raises(UserError, match=r"in the bundle .*jaxtalk\.train .*--checkpoint runs/demo"):
+        Talker.load("bundle")
+    save_weights(tmp_path / "styletalker", goal, config)
+    assert Talker.load("bundle").name == talker.name
+
+
 # Arguments
 
 
