@@ -1,4 +1,4 @@
-"""PatchGAN over short clips: StyleTalker's video discriminator D_v (eq. 15 and 16).
+"""PatchGAN over short clips: StyleTalker's video discriminator D_v (eq. 15).
 
 The paper: "similar to that of PatchGAN, but its input is the concatenation of T_v frames". So the
 network of pix2pix (Isola et al. 2017) with the frames stacked on the channels. The depth is open

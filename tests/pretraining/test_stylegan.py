@@ -8,7 +8,9 @@ from ml_collections import ConfigDict
 from scipy.ndimage import convolve1d
 from scipy.stats import wasserstein_distance
 
-from jaxtalk.pretraining.stylegan import blur, lazily_regularised, sliced_wasserstein
+from jaxtalk.losses.adversarial import r1_penalty
+from jaxtalk.nn.stylegan2 import Discriminator
+from jaxtalk.pretraining.stylegan import blur, lazily_regularised, mean_r1, sliced_wasserstein
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.0, 10.0])
@@ -54,3 +56,15 @@ def test_sliced_wasserstein_ignores_order():
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.uniform(-1, 1, (6, 16, 16, 3)), jnp.float32)
     np.testing.assert_allclose(sliced_wasserstein(real=images, fake=images[::-1]), 0, atol=1e-6)
+
+
+def test_r1_is_in_float32_whatever_the_dtype():
+    low, high = (Discriminator(16, 64, 4, dtype=dtype) for dtype in (jnp.bfloat16, jnp.float32))
+    real = jax.random.normal(jax.random.key(0), (4, 16, 16, 3))
+    variables = high.init(jax.random.key(1), real)
+    expected = r1_penalty(
+        logits_fn=lambda x: high.apply(variables, blur(x, jnp.float32(0.7))), real=real
+    ).mean()
+    assert expected > 0
+    found = mean_r1(low, variables, real, jnp.float32(0.7))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

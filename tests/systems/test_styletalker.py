@@ -169,6 +169,10 @@ def test_r1_flag(setting):
     loss, terms = step.discriminator_objective(config, state, real, fake, True, params)
     assert terms["r1"] > 0
     np.testing.assert_allclose(loss, terms["disc"] + 0.5 * 2.0 * 4 * terms["r1"], rtol=1e-6)
+    config.model.dtype = "bfloat16"  # R1 is in float32 all the same
+    _, low = step.discriminator_objective(config, state, real, fake, True, params)
+    assert low["disc"] != terms["disc"]
+    np.testing.assert_allclose(low["r1"], terms["r1"], rtol=1e-5)
 
 
 def test_paper_preset_has_the_sizes_of_the_paper():

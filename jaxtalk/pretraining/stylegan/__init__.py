@@ -37,6 +37,17 @@ def lazily_regularised(config, interval):
     return config
 
 
+def mean_r1(disc, variables, real, sigma):
+    """R1 of the discriminator behind the blur, mean over real [B, H, W, 3]: float32 scalar.
+
+    All of it in float32, whatever `disc.dtype` is.
+    """
+    exact = disc.clone(dtype=jnp.float32)
+    return adversarial.r1_penalty(
+        logits_fn=lambda images: exact.apply(variables, blur(images, sigma)), real=real
+    ).mean()
+
+
 def make(config):
     """The stage `stylegan3` from its values; see `configs/stylegan3.py`."""
     model, loss, batch_size = config.model, config.loss, config.batch_size
@@ -140,10 +151,7 @@ def make(config):
         """The R1 update, scaled for the steps that go without."""
 
         def loss_fn(params):
-            variables = state.variables("discriminator", params)
-            penalty = adversarial.r1_penalty(
-                logits_fn=lambda images: disc.apply(variables, blur(images, sigma)), real=real
-            ).mean()
+            penalty = mean_r1(disc, state.variables("discriminator", params), real, sigma)
             return penalty * (loss.r1_gamma / 2 * loss.r1_interval), penalty
 
         grads, penalty = jax.grad(loss_fn, has_aux=True)(state.params["discriminator"])

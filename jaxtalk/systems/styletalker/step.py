@@ -161,14 +161,19 @@ def generator_objective(config, state, frozen, batch, rng, params):
 
 
 def discriminator_objective(config, state, real, fake, do_r1, params):
-    """Loss of D_v on groups of frames [N, 5, H, W, 3], and its parts by name."""
+    """Loss of D_v on groups of frames [N, 5, H, W, 3], and its parts by name.
+
+    No gradient goes to `fake`. R1 runs in float32 whatever the dtype of the networks.
+    """
     discriminator = make_discriminator(config)
     variables = state.variables("discriminator", params)
     logits_fn = functools.partial(discriminator.apply, variables)
+    fake = jax.lax.stop_gradient(fake)
     loss = discriminator_loss(real_logits=logits_fn(real), fake_logits=logits_fn(fake)).mean()
     terms = {"disc": loss}
     if do_r1:
-        terms["r1"] = r1_penalty(logits_fn=logits_fn, real=real).mean()
+        exact_fn = functools.partial(discriminator.clone(dtype=jnp.float32).apply, variables)
+        terms["r1"] = r1_penalty(logits_fn=exact_fn, real=real).mean()
         loss += 0.5 * config.loss.r1_gamma * config.loss.r1_interval * terms["r1"]
     return loss, terms
 
@@ -187,7 +192,7 @@ def train_step(config, state, frozen, batch, rng, *, flags):
     objective = functools.partial(generator_objective, config, state, frozen, batch, rng)
     grads, (metrics, fake, stats) = jax.grad(objective, has_aux=True)(state.params["styletalker"])
     real = groups_of_frames(to_unit(batch["window"]))
-    fake = groups_of_frames(jax.lax.stop_gradient(fake))
+    fake = groups_of_frames(fake)
     objective = functools.partial(discriminator_objective, config, state, real, fake, "r1" in flags)
     disc_grads, terms = jax.grad(objective, has_aux=True)(state.params["discriminator"])
     params, opt_state = {}, {}
