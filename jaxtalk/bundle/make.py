@@ -3,16 +3,19 @@
   python -m jaxtalk.train --config configs/styletalker.py:scratch --workdir runs/bundle
   python -m jaxtalk.bundle.make --workdir runs/bundle
 
-Writes jaxtalk/bundle/<preset>/<stage>/weights.npz for each frozen stage of the run, floats in half
-precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: sizes, steps and the last
-scores on held-out clips. The run's goal, its last stage, is what a user trains; it stays behind,
-as does the discriminator of the image generator, which no later stage takes.
+Writes jaxtalk/bundle/<preset>/<stage>/weights.npz for each finished stage of the run, floats in
+half precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: sizes, steps and the
+last scores on held-out clips. What is there already is replaced, once all is known to be small
+enough. Left behind are the discriminator of the image generator, which no later stage takes, and
+in StyleTalker's own stage the encoder and the generator, which are those of the psp stage.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import sys
+import tempfile
 
 import numpy as np
 from flax import traverse_util
@@ -21,7 +24,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.training.checkpoint import load_weights, save_weights
 
 BUNDLE = pathlib.Path(__file__).parent
-LEFT_BEHIND = ("discriminator",)
+LEFT_BEHIND = {"stylegan3": ("discriminator",), "styletalker": ("encoder", "generator")}
 MAX_MEGABYTES = 12.0
 
 
@@ -59,20 +62,27 @@ def make(workdir, bundle=BUNDLE):
     finished = sorted(pathlib.Path(workdir).glob("*/finished.json"))
     if not finished:
         raise UserError(f"--workdir: found no finished stage in {workdir}, expected a trained run")
-    card, preset = {}, None
-    for stage_directory in (path.parent for path in finished):
-        variables, config = load_weights(stage_directory / "weights")
-        preset, name = config.preset, stage_directory.name
-        if name == config.stages[-1]:
-            continue
-        kept = {k: v for k, v in variables.items() if k not in LEFT_BEHIND}
-        save_weights(bundle / preset / name, halved(kept), config)
-        size = (bundle / preset / name / "weights.npz").stat().st_size
-        card[name] = {"megabytes": round(size / 1e6, 3), **last_scores(stage_directory)}
-    total = sum(row["megabytes"] for row in card.values())
-    if total > MAX_MEGABYTES:
-        raise UserError(f"bundle: found {total:.1f} MB, expected at most {MAX_MEGABYTES:.0f} MB")
-    (bundle / preset / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    bundle.mkdir(parents=True, exist_ok=True)
+    card = {}
+    with tempfile.TemporaryDirectory(prefix=".", dir=bundle) as temporary:
+        new = pathlib.Path(temporary) / "new"
+        for stage_directory in (path.parent for path in finished):
+            variables, config = load_weights(stage_directory / "weights")
+            name = stage_directory.name
+            kept = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(name, ())}
+            save_weights(new / name, halved(kept), config)
+            size = (new / name / "weights.npz").stat().st_size
+            card[name] = {"megabytes": round(size / 1e6, 3), **last_scores(stage_directory)}
+        total = sum(row["megabytes"] for row in card.values())
+        if total > MAX_MEGABYTES:
+            raise UserError(
+                f"bundle: found {total:.1f} MB, expected at most {MAX_MEGABYTES:.0f} MB; nothing "
+                "is replaced"
+            )
+        (new / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+        if (bundle / config.preset).exists():
+            os.rename(bundle / config.preset, pathlib.Path(temporary) / "old")
+        os.rename(new, bundle / config.preset)
     return card
 
 

@@ -1,6 +1,7 @@
-"""The bundle holds half-precision copies of a run's frozen stages, and loads as float32."""
+"""The bundle holds half-precision copies of a run's finished stages, and loads as float32."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ def run(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("arcface", "stylegan3", "psp", "styletalker"):
         directory = tmp_path / "run" / name
-        networks = ("generator", "discriminator") if name == "stylegan3" else (name,)
+        networks = {
+            "stylegan3": ("generator", "discriminator"),
+            "styletalker": ("encoder", "generator", "styletalker"),
+        }.get(name, (name,))
         variables = {
             n: {
                 "params": {"kernel": rng.standard_normal((3, 4), np.float32), "count": np.arange(3)}
@@ -37,13 +41,26 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def test_takes_frozen_finished_stages(run, tmp_path):
+def test_takes_finished_stages(run, tmp_path):
     card = make.make(run, tmp_path / "bundle")
-    assert sorted(card) == ["arcface", "stylegan3"]
+    assert sorted(card) == ["arcface", "stylegan3", "styletalker"]
     assert card["arcface"]["eval/loss"] == 1.0
     assert card["arcface"]["step"] == 5
     written = json.loads((tmp_path / "bundle/demo/card.json").read_text())
     assert written == card
+
+
+def test_networks_of_psp_are_not_written_twice(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    assert list(load_weights(tmp_path / "bundle/demo/styletalker")[0]) == ["styletalker"]
+
+
+def test_replaces_an_older_bundle_as_a_whole(run, tmp_path):
+    (tmp_path / "bundle/demo/psp").mkdir(parents=True)
+    make.make(run, tmp_path / "bundle")
+    assert os.listdir(tmp_path / "bundle") == ["demo"]
+    expected = ["arcface", "card.json", "stylegan3", "styletalker"]
+    assert sorted(os.listdir(tmp_path / "bundle/demo")) == expected
 
 
 def test_loads_as_float32_within_half_precision(run, tmp_path):
@@ -63,10 +80,15 @@ def test_refuses_what_half_precision_cannot_hold():
         make.halved({"psp": {"kernel": np.float32([1e6])}})
 
 
-def test_refuses_too_large_a_bundle(run, tmp_path, monkeypatch):
+def test_too_large_a_bundle_replaces_nothing(run, tmp_path, monkeypatch):
+    make.make(run, tmp_path / "bundle")
+    before = {p: p.read_bytes() for p in (tmp_path / "bundle").rglob("*") if p.is_file()}
+    (run / "psp/finished.json").write_text("{}")
     monkeypatch.setattr(make, "MAX_MEGABYTES", 1e-3)
     with pytest.raises(UserError, match="expected at most"):
         make.make(run, tmp_path / "bundle")
+    assert {p: p.read_bytes() for p in (tmp_path / "bundle").rglob("*") if p.is_file()} == before
+    assert os.listdir(tmp_path / "bundle") == ["demo"]
 
 
 def test_no_finished_stage(tmp_path):
