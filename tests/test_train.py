@@ -26,6 +26,7 @@ def train(*arguments):
         (["--config.arcface.num_stepz=3"], "did you mean --config.arcface.num_steps?"),
         (["--config.dataset.data_dir={tmp}"], "no corpus procedural_heads/demo_64 in {tmp}"),
         (["--workdir={tmp}/file/run"], "--workdir: cannot write to {tmp}/file/run"),
+        (["--config.arcface.log_every=0"], "arcface.log_every: found 0, expected a whole number"),
     ],
 )
 def test_faults_are_told_in_one_line(tmp_path, arguments, words):
@@ -36,7 +37,7 @@ def test_faults_are_told_in_one_line(tmp_path, arguments, words):
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert words.format(tmp=tmp_path) in line
-    shown = train("--config=configs/arcface.py", *arguments, "--debug")
+    shown = train("--config=configs/arcface.py", *arguments, "--debug=true")
     assert shown.returncode == 1
     assert "Traceback" in shown.stderr
 

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 from jaxtalk.core.errors import UserError
 
 _FINGERPRINT_BYTES = 65_536
+_BUILDERS = pathlib.Path(__file__).resolve().parents[2] / "tfds_builders"
 
 
 def open_corpus(dataset, split):
@@ -29,10 +30,10 @@ def open_corpus(dataset, split):
     splits = builder.info.splits
     try:
         corpus = builder.as_data_source(split)
-    except ValueError:
+    except ValueError as error:
         raise UserError(
             f"split: found {split!r}, expected one of {', '.join(splits)} of {dataset.name}"
-        ) from None
+        ) from error
     if not len(corpus):
         raise UserError(f"{dataset.name}: found no clips in {split!r}; build it again")
     return corpus
@@ -42,20 +43,32 @@ def corpus_dir(dataset):
     """Folder of the newest version of a corpus.
 
     Raises:
-      UserError: the corpus is not built; names the command that does.
+      UserError: the corpus is not built; names the command that does, where there is one.
     """
     folder = pathlib.Path(dataset.data_dir) / dataset.name
     versions = [
         path for path in folder.glob("[0-9]*.*.*") if (path / "dataset_info.json").is_file()
     ]
     if not versions:
-        builder, _, config = dataset.name.partition("/")
         raise UserError(
-            f"dataset.name: found no corpus {dataset.name} in {dataset.data_dir}; build it with "
-            f"python -m tfds_builders.{builder}.build --config {config or 'default'} "
-            f"--data_dir {dataset.data_dir}"
+            f"dataset.name: found no corpus {dataset.name} in {dataset.data_dir}; "
+            + _how_to_build(dataset)
         )
     return os.fspath(max(versions, key=lambda path: tfds.core.Version(path.name)))
+
+
+def _how_to_build(dataset):
+    """What to do when a corpus is not there."""
+    builder, _, config = dataset.name.partition("/")
+    if (_BUILDERS / builder / "build.py").is_file():
+        return (
+            f"build it with python -m tfds_builders.{builder}.build "
+            f"--config {config or 'default'} --data_dir {dataset.data_dir}"
+        )
+    return (
+        f"no builder of the name {builder} is here: name the data_dir where it was built, or "
+        "another corpus with --config.dataset.name=..."
+    )
 
 
 def size_bytes(dataset):

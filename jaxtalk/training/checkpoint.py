@@ -94,13 +94,13 @@ def _weights_file(directory):
         # Opened here, because np.load leaves a file open that turns out to be broken.
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             yield file
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"weights: found no {path}, expected a directory {written_by}") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"weights: found no {path}, expected a directory {written_by}") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"weights: {path} cannot be read ({' '.join(str(error).split())}); expected a file "
             f"{written_by}; write it again"
-        ) from None
+        ) from error
 
 
 def has_weights(directory):
@@ -221,7 +221,7 @@ class Checkpoints:
         try:
             found = describe(self._manager.item_metadata(step)["state"].tree)
         except (AttributeError, KeyError, OSError, ValueError) as error:
-            raise self._unreadable(step, error) from None
+            raise self._unreadable(step, error) from error
         lines = config_diff.differences(found, describe(expected))
         if lines:
             raise UserError(
@@ -234,7 +234,7 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=args)
         except (KeyError, OSError, ValueError) as error:
-            raise self._unreadable(step, error) from None
+            raise self._unreadable(step, error) from error
 
     def _unreadable(self, step, error):
         return UserError(

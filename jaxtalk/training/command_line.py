@@ -85,7 +85,8 @@ def run(main):
 
 
 def _fail(error):
-    if "--debug" in sys.argv:
+    # Not the parsed flag: the fault may be one of parsing.
+    if any(re.fullmatch("--?debug(=(true|t|yes|y|1))?", arg.lower()) for arg in sys.argv):
         traceback.print_exception(error)
     sys.exit(f"error: {' '.join(str(error).split())}")
 

@@ -5,6 +5,7 @@ import collections
 import jax
 
 from jaxtalk.core.batch import example_batch
+from jaxtalk.core.errors import config_faults_of
 from jaxtalk.training import checkpoint
 
 SAMPLE_STEPS = 64  # steps over which lazy regularisers are averaged
@@ -37,8 +38,10 @@ def table(config, jobs):
             rows.append((job.name, job.module, where, *["-"] * (len(_COLUMNS) - 3)))
             continue
         frozen = {name: variables[name] for name in job.stage.frozen}
-        state = jax.eval_shape(job.stage.init, jax.random.key(0), frozen)
-        variables[job.name] = jax.eval_shape(job.stage.export, state, frozen)
+        with config_faults_of(job.name):
+            state = jax.eval_shape(job.stage.init, jax.random.key(0), frozen)
+            variables[job.name] = jax.eval_shape(job.stage.export, state, frozen)
+            gflop = _gflop(job.stage, state, frozen, values)
         rows.append(
             (
                 job.name,
@@ -49,7 +52,7 @@ def table(config, jobs):
                 f"{sum(leaf.size for leaf in jax.tree.leaves(state.params)):,}",
                 f"{_megabytes(state):.1f}",
                 f"{_megabytes(frozen):.1f}",
-                _gflop(job.stage, state, frozen, values),
+                gflop,
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]

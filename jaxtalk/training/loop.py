@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, config_faults_of
 from jaxtalk.training import config_diff
 from jaxtalk.training import mesh as mesh_lib
 from jaxtalk.training.checkpoint import Checkpoints, digest, save_weights
@@ -85,7 +85,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
     digests = {key: digest(variables) for key, variables in frozen.items()}
     frozen = mesh_lib.replicate(mesh, frozen)
     init_rng, step_rng, preview_rng = _rngs(config.seed, name)
-    abstract = jax.eval_shape(stage.init, init_rng, frozen)
+    with config_faults_of(name):
+        abstract = jax.eval_shape(stage.init, init_rng, frozen)
     shardings = mesh_lib.state_sharding(mesh, abstract)
 
     # ---- Functions ----
@@ -100,6 +101,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
     preview = jax.jit(stage.preview, out_shardings=everywhere)
 
     with (
+        contextlib.closing(loader),
         Checkpoints(directory / "checkpoints") as checkpoints,
         MetricWriter(directory, checkpoints.latest_step() or 0) as writer,
         StopSignals() as stop,
@@ -128,7 +130,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Next batch, train step ----
             batch = on_devices(next(loader))
             flags = stage.flags_at(step - 1)
-            state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
+            with config_faults_of(name):  # seen when it is traced
+                state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
             meter.add(step, metrics)
             if step == start + 1:
                 jax.block_until_ready(metrics)
@@ -282,7 +285,7 @@ def _last_good_named(name, checkpoints):
             if step
             else "no checkpoint was saved before: lower the learning rate"
         )
-        raise UserError(f"{name}: {error}; {kept}, or look for the cause with --debug") from None
+        raise UserError(f"{name}: {error}; {kept}, or look for the cause with --debug") from error
 
 
 def _check_same_run(where, run, config, name, digests):

@@ -25,7 +25,6 @@ def make_mesh(batch_size, *, field="batch_size"):
     Raises:
       UserError: `batch_size`, which the config calls `field`, does not divide over the devices.
     """
-    devices = jax.devices()
     if jax.process_count() == 1:
         return local_mesh(batch_size)
     devices = jax.devices()

@@ -18,7 +18,7 @@ import pkgutil
 
 import jax
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, config_faults_of
 from jaxtalk.core.stage import Stage
 from jaxtalk.training import checkpoint, config_diff, loop
 from jaxtalk.training import mesh as mesh_lib
@@ -26,6 +26,15 @@ from jaxtalk.training.metric_writer import say
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "bundle"
 ENCODE_BATCH = 32  # frames of one call of the encoder
+_COUNTS = (
+    "batch_size",
+    "num_steps",
+    "num_eval_batches",
+    "log_every",
+    "checkpoint_every",
+    "eval_every",
+    "preview_every",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +52,8 @@ def make_stage(config, name):
     """(module, Stage) of `config[name]`.
 
     Raises:
-      UserError: no such stage in the recipe, or no such module; lists the choices.
+      UserError: no such stage in the recipe, or no such module, and lists the choices; values of
+        the stage that are not positive or do not go together.
     """
     if name not in config.stages:
         near = difflib.get_close_matches(name, config.stages, 1, 0.0)[0]
@@ -59,8 +69,16 @@ def make_stage(config, name):
             raise
         raise UserError(
             f"{name}.module: found {path!r}, expected one of {', '.join(_stage_modules())}"
-        ) from None
-    return module, module.make(config[name])
+        ) from error
+    for key in _COUNTS:
+        found = config[name][key]
+        if not isinstance(found, int) or found < 1:
+            raise UserError(
+                f"{name}.{key}: found {found!r}, expected a whole number of 1 or more; change it "
+                f"with --config.{name}.{key}=..."
+            )
+    with config_faults_of(name):
+        return module, module.make(config[name])
 
 
 def _stage_modules():
@@ -165,7 +183,7 @@ def check_writable(workdir):
     except OSError as error:
         raise UserError(
             f"--workdir: cannot write to {workdir} ({error.strerror}); give another directory"
-        ) from None
+        ) from error
 
 
 def run(config, workdir, *, data, target=None, accept_changes=False):

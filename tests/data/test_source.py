@@ -36,6 +36,9 @@ def test_faults_are_named(dataset):
     command = "python -m tfds_builders.procedural_heads.build --config demo_64 --data_dir nowhere"
     assert command in str(raised.value)
     assert "\n" not in str(raised.value)
+    missing.name = "voxceleb2/heads_256"
+    with pytest.raises(UserError, match="no builder of the name voxceleb2 is here"):
+        open_corpus(missing, "train")
 
 
 def test_the_newest_version_is_read(dataset, tmp_path):

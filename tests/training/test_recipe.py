@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import sys
@@ -177,3 +178,33 @@ def test_table_counts_the_work_of_a_step():
     # One convolution forward and the gradient of its kernel; the rest is small beside it.
     forward = 2 * 512 * 8 * 8 * 3 * 3 * 3 * 64 / 1e9
     assert 0.7 < float(row.split()[-1]) / (2 * forward) < 1.5
+
+
+@pytest.mark.parametrize("key", ["batch_size", "num_steps", "log_every", "eval_every"])
+def test_counts_are_positive(config, tmp_path, key):
+    config.psp[key] = 0
+    with pytest.raises(UserError, match=f"psp.{key}: found 0, expected a whole number of 1 or"):
+        recipe.plan(config, tmp_path / "run")
+
+
+def test_values_that_do_not_go_together(config, tmp_path, monkeypatch):
+    """A ValueError of a network is the cause of one line that names the stage."""
+
+    def fault(*arguments, **options):
+        raise ValueError("6 examples in groups of 4")
+
+    make = tiny_stage.make
+    monkeypatch.setattr(
+        tiny_stage, "make", lambda c: dataclasses.replace(make(c), train_step=fault)
+    )
+    plan = recipe.plan(config, tmp_path / "run")
+    for act in (
+        lambda: dry_run.table(config, plan),
+        lambda: recipe.run(config, tmp_path / "run", data=tiny_stage.DATA),
+    ):
+        with pytest.raises(UserError, match="psp: 6 examples in groups of 4; change") as raised:
+            act()
+        assert isinstance(raised.value.__cause__, ValueError)
+    monkeypatch.setattr(tiny_stage, "make", fault)
+    with pytest.raises(UserError, match=r"(psp|styletalker): 6 examples"):
+        recipe.plan(config, tmp_path / "run")

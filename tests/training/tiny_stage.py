@@ -186,6 +186,9 @@ class Loader:
             batch["w"] = np.load(os.path.join(self._codes_dir, f"{self._split}.npy"))[indices]
         return batch
 
+    def close(self):
+        """Nothing reads ahead."""
+
     def get_state(self):
         return {"rng": self._rng.bit_generator.state, "drawn": self._drawn}
 
