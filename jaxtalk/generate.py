@@ -7,6 +7,7 @@ The video carries the sound and a note that it is synthetic. It appears when it 
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -37,7 +38,18 @@ def parse(argv):
 
 
 def generate(args):
-    """Writes the video."""
+    """Writes the video.
+
+    Raises:
+      UserError: an input that cannot be used, or that the video would replace.
+    """
+    for option in ("image", "audio", "motion"):
+        source = getattr(args, option)
+        if source is not None and _is_same_file(args.out, source):
+            raise UserError(
+                f"--out: found {args.out}, which is the file of --{option}; expected another name, "
+                "as it would be replaced"
+            )
     talker = Talker.load(args.checkpoint)
     start_s, shown_s, num_frames = time.monotonic(), 0.0, 0
     note = synthetic_note(talker.name, args.seed)
@@ -61,12 +73,19 @@ def generate(args):
     print(f"{args.out}: {num_frames / FPS:.2f} s, {num_frames} frames, {rate:.1f} frames/s in all")
 
 
+def _is_same_file(path, other):
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them does not exist, or is no name
+        return False
+
+
 def main(argv=None):
     """A user's fault is one line and exit status 1."""
     args = parse(argv)
     try:
         generate(args)
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: a disk that is full, for one
         if args.debug:
             raise
         sys.exit(f"error: {error}")

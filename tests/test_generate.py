@@ -226,6 +226,29 @@ def test_fault_of_the_user_is_one_line(files, request, tmp_path, option, name, m
     assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
 
 
+@pytest.mark.parametrize("option", ["image", "audio", "motion"])
+@pytest.mark.parametrize("by", ["name", "link"])
+def test_a_source_is_never_replaced(files, loaded, tmp_path, option, by):
+    source = tmp_path / "source.mp4"
+    source.write_bytes(b"the only copy")
+    out = source
+    if by == "link":
+        out = tmp_path / "link.mp4"
+        out.symlink_to(source)
+    line = failure(files, **{option: source, "out": out})
+    assert f"--out: found {out}, which is the file of --{option}" in line
+    assert source.read_bytes() == b"the only copy"
+
+
+def test_full_disk_is_one_line(files, loaded, tmp_path, monkeypatch):
+    def full(writer, frame):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(generate.VideoWriter, "write", full)
+    assert "No space left on device" in failure(files, out=tmp_path / "talk.mp4")
+    assert not os.listdir(tmp_path)
+
+
 def test_read_only_folder_is_named(files, loaded, tmp_path, monkeypatch):
     def refuse(**kwargs):
         raise PermissionError(13, "Permission denied")
