@@ -48,13 +48,16 @@ def main():
     parser.add_argument("--image", help="PNG to write: the first frame")
     parser.add_argument("--audio", help="WAV to write: the speech")
     parser.add_argument("--video", help="mp4 to write: the clip")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     args = parser.parse_args()
     dataset = ConfigDict({"name": args.dataset, "data_dir": args.data_dir})
     try:
         export_clip(
             dataset, args.split, args.index, image=args.image, audio=args.audio, video=args.video
         )
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: a disk that is full, a corpus out of reach
+        if args.debug:
+            raise
         sys.exit(f"error: {error}")
 
 

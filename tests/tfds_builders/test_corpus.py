@@ -166,6 +166,18 @@ def test_command_line(broken, tmp_path, monkeypatch, capsys):
     assert "is built already" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    data_dir = tmp_path / "file" / "data"
+    with pytest.raises(SystemExit) as stopped:
+        build.main(["--data_dir", str(data_dir)])
+    line = stopped.value.code
+    assert line.startswith(f"error: --data_dir: cannot build in {data_dir} (Not a directory)")
+    assert "\n" not in line
+    with pytest.raises(UserError, match="cannot build in"):
+        build.main(["--data_dir", str(data_dir), "--debug"])
+
+
 def test_missing_espeak_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(UserError, match=r"espeakng-loader: not installed.*pip install"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxtalk.core.errors import UserError
 from tfds_builders.procedural_heads import face_mesh_check as check
 
 
@@ -47,6 +48,18 @@ def test_bar(found, correlations, passed):
     assert values["clips"] == sum(r is not None for r in correlations)
 
 
-def test_a_missing_corpus_is_said_in_one_line(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"found no .*build it with python -m"):
+def test_a_missing_corpus_is_said_in_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"^error: --data_dir: found no .*build it with python -m"):
+        check.main(["--data_dir", str(tmp_path)])
+    with pytest.raises(UserError, match="found no"):
+        check.main(["--data_dir", str(tmp_path), "--debug"])
+
+
+def test_a_corpus_that_cannot_be_read_is_said_in_one_line(tmp_path, monkeypatch):
+    def refuse(directory, split):
+        raise PermissionError(13, "Permission denied", directory)
+
+    (tmp_path / "procedural_heads/heads_256/1.0.0").mkdir(parents=True)
+    monkeypatch.setattr(check, "check", refuse)
+    with pytest.raises(SystemExit, match=r"^error: .*Permission denied"):
         check.main(["--data_dir", str(tmp_path)])

@@ -81,8 +81,15 @@ def _measure(mesh, image):
 
 
 def check(directory, split="test"):
-    """(values, passed) of `summary` for a built corpus."""
-    source = tfds.builder_from_directory(directory).as_data_source(split)
+    """(values, passed) of `summary` for a built corpus.
+
+    Raises:
+      UserError: no such split, or no mediapipe.
+    """
+    builder = tfds.builder_from_directory(directory)
+    if split not in builder.info.splits:
+        raise UserError(f"--split: found {split}, expected one of {', '.join(builder.info.splits)}")
+    source = builder.as_data_source(split)
     mesh = _face_mesh()
     num_frames = num_found = 0
     correlations = []
@@ -100,10 +107,12 @@ def check(directory, split="test"):
 
 
 def main(argv=None):
+    """Command line; exit status 0 when the bar is passed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="data")
     parser.add_argument("--config", default="heads_256")
     parser.add_argument("--split", default="test")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     args = parser.parse_args(argv)
     directory = os.path.join(args.data_dir, "procedural_heads", args.config, "1.0.0")
     try:
@@ -114,8 +123,10 @@ def main(argv=None):
                 f"--data_dir {args.data_dir}"
             )
         values, passed = check(directory, args.split)
-    except UserError as error:
-        sys.exit(str(error))
+    except (UserError, OSError) as error:  # OSError: a corpus that cannot be read
+        if args.debug:
+            raise
+        sys.exit(f"error: {error}")
     for name, value in values.items():
         print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     print("passed" if passed else "missed")
