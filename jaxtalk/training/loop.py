@@ -14,7 +14,8 @@ Below <workdir>/<stage>:
   weights_best/             the same of the best one so far, by `Stage.best` on the held-out split
   metrics.jsonl             one line a log or evaluation; also in tensorboard/
   previews/<name>/<step>.*  pictures and videos
-  finished.json             {"num_steps": n} once the stage has done its steps
+  finished.json             {num_steps, frozen, corpus} once the stage has done its steps; the
+                            latter two say what it was trained on, see `sources`
 """
 
 import contextlib
@@ -46,7 +47,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
       config: the recipe (`configs.common`); `config[stage.name]` are the values of the stage.
       frozen: name of a finished stage -> its variables, numpy arrays.
       workdir: everything is written below `workdir`/`stage.name`.
-      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`.
+      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, and `fingerprint`
+        of `jaxtalk.data.source`.
       codes_dir: cached style codes, for a stage that trains on them.
       accept_changes: go on from a checkpoint although values of the config differ.
 
@@ -82,7 +84,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
         return mesh_lib.to_global(split, checked)
 
     # ---- State, born sharded ----
-    digests = {key: digest(variables) for key, variables in frozen.items()}
+    trained_on = sources(config, frozen, data)
     frozen = mesh_lib.replicate(mesh, frozen)
     init_rng, step_rng, preview_rng = _rngs(config.seed, name)
     with config_faults_of(name):
@@ -113,7 +115,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             where = f"checkpoint {checkpoints.directory / str(start)}"
             run = checkpoints.read_run(start)
             if not accept_changes:
-                _check_same_run(where, run, config, name, digests)
+                _check_same_run(where, run, config, name, trained_on)
             state = checkpoints.restore(start, mesh_lib.with_sharding(abstract, shardings))
             best = run["best"]
             # The loader begins a new epoch where the number of processes has changed.
@@ -171,7 +173,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
                     _check_state(state, step)
                     run = {
                         "config": config_diff.to_json(config),
-                        "frozen": digests,
+                        **trained_on,
                         "iterators": mesh_lib.gather_json(loader.get_state()),
                         "best": best,
                     }
@@ -188,7 +190,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             _export(stage, state, frozen, config, directory / "weights")
         checkpoints.wait()
         if jax.process_index() == 0:
-            finished = {"num_steps": max(start, values.num_steps)}
+            finished = {"num_steps": max(start, values.num_steps), **trained_on}
             write_text(directory / FINISHED_FILE, json.dumps(finished))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"{name} is finished")
@@ -197,6 +199,15 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
 def splits(config):
     """Names of the splits to train on and to evaluate on; the test split is never looked at."""
     return "train", config.dataset.eval_split
+
+
+def sources(config, frozen, data):
+    """What a stage is trained on: {"frozen": stage -> digest of its weights, "corpus": digest}.
+
+    Arguments are those of `train`.
+    """
+    digests = {key: digest(variables) for key, variables in frozen.items()}
+    return {"frozen": digests, "corpus": data.fingerprint(config.dataset)}
 
 
 def _rngs(seed, stage_name):
@@ -288,11 +299,14 @@ def _last_good_named(name, checkpoints):
         raise UserError(f"{name}: {error}; {kept}, or look for the cause with --debug") from error
 
 
-def _check_same_run(where, run, config, name, digests):
+def _check_same_run(where, run, config, name, trained_on):
     """Raises UserError that names both sides of what differs."""
     lines = config_diff.differences(
-        {**config_diff.run_values(run["config"], name), "frozen": run["frozen"]},
-        {**config_diff.run_values(config, name), "frozen": digests},
+        {
+            **config_diff.run_values(run["config"], name),
+            **{key: run.get(key) for key in trained_on},
+        },
+        {**config_diff.run_values(config, name), **trained_on},
     )
     if lines:
         raise UserError(

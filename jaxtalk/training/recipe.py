@@ -26,6 +26,7 @@ from jaxtalk.training.metric_writer import say
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "bundle"
 ENCODE_BATCH = 32  # frames of one call of the encoder
+_FINISHED_HERE = "finished here"
 _COUNTS = (
     "batch_size",
     "num_steps",
@@ -133,7 +134,7 @@ def find_weights(config, workdir, name, *, is_goal):
     if pretrained:
         return pathlib.Path(pretrained), f"config.pretrained.{name}"
     if _finished_steps(own) >= config[name].num_steps:
-        return own / "weights", "finished here"
+        return own / "weights", _FINISHED_HERE
     if config.use_bundle and not is_goal and not (own / "checkpoints").exists():
         bundled = BUNDLE / config.preset / name
         if checkpoint.has_weights(bundled):
@@ -152,7 +153,7 @@ def _check_weights(config, name, directory, origin, accept_changes):
     """Weights must be of the networks that the config describes, and those of this work directory
     of the whole configuration."""
     saved = checkpoint.load_config(directory)
-    if origin == "finished here":
+    if origin == _FINISHED_HERE:
         found, expected = (config_diff.run_values(c, name) for c in (saved, config))
         advice = "; give another --workdir, or --accept_changes to take them all the same"
     else:
@@ -162,10 +163,37 @@ def _check_weights(config, name, directory, origin, accept_changes):
             return
         advice = "; name the weights of such a model, or change the config"
     lines = config_diff.differences(found, expected)
-    if lines and not (accept_changes and origin == "finished here"):
+    if lines and not (accept_changes and origin == _FINISHED_HERE):
         raise UserError(
             f"weights of {name} in {directory} are of another configuration: "
             f"{config_diff.shorten(lines)}{advice}"
+        )
+
+
+def _check_sources(config, job, workdir, data):
+    """Weights of this work directory must be of the corpus and of the frozen weights of today.
+
+    A frozen stage whose weights are nowhere to be found is not compared.
+    """
+    where = pathlib.Path(workdir) / job.name
+    trained_on = json.loads((where / loop.FINISHED_FILE).read_text())
+    frozen = {}
+    for name in job.stage.frozen:
+        directory, _ = find_weights(config, workdir, name, is_goal=False)
+        if directory:
+            frozen[name] = checkpoint.load_weights(directory)[0]
+    expected = loop.sources(config, frozen, data)
+    recorded = trained_on.get("frozen", {})
+    found = {
+        "corpus": trained_on.get("corpus"),
+        "frozen": {name: recorded[name] for name in frozen if name in recorded},
+    }
+    lines = config_diff.differences(found, expected)
+    if lines:
+        raise UserError(
+            f"{job.name} in {where} was trained on something else: {config_diff.shorten(lines)}; "
+            "give another --workdir, or delete that directory to train it again, or "
+            "--accept_changes to take it all the same"
         )
 
 
@@ -193,18 +221,21 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
       config: the recipe.
       workdir: gets a directory for each stage, and `codes` for cached style codes.
       data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, `codes_key` and
-        `encode_corpus` of `jaxtalk.data.codes`.
+        `encode_corpus` of `jaxtalk.data.codes`, `fingerprint` of `jaxtalk.data.source`.
       target: see `plan`.
       accept_changes: see `plan` and `loop.train`.
 
     Raises:
-      UserError: see `plan` and `loop.train`.
+      UserError: see `plan` and `loop.train`; a finished stage was trained on another corpus, or
+        on other weights of the stages that it takes.
     """
     check_writable(workdir)
     jobs = plan(config, workdir, target=target, accept_changes=accept_changes)
     for job in jobs:
         say(f"{job.name}: {job.origin}" + (f", {job.weights}" if job.weights else ""))
     for job in jobs:
+        if job.origin == _FINISHED_HERE and not accept_changes:
+            _check_sources(config, job, workdir, data)
         if job.weights is None:
             frozen = {
                 other.name: checkpoint.load_weights(weights_directory(other, workdir))[0]

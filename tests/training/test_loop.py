@@ -85,7 +85,11 @@ def test_pictures(workdir):
 
 
 def test_finished(workdir):
-    assert json.loads((workdir / "psp/finished.json").read_text()) == {"num_steps": 9}
+    assert json.loads((workdir / "psp/finished.json").read_text()) == {
+        "num_steps": 9,
+        "frozen": {},
+        "corpus": "digest of noise",
+    }
 
 
 def test_another_configuration_is_refused(workdir, capsys):
@@ -105,7 +109,13 @@ def test_more_steps_after_the_end_with_accepted_changes(tmp_path, workdir, capsy
     assert lines[: len(before)] == before
     assert {line["step"] for line in lines[len(before) :]} == {10}
     assert "goes on from checkpoint" in capsys.readouterr().out
-    assert json.loads((tmp_path / "psp/finished.json").read_text()) == {"num_steps": 10}
+    assert json.loads((tmp_path / "psp/finished.json").read_text())["num_steps"] == 10
+
+
+def test_another_corpus_of_the_same_name_is_refused(workdir, monkeypatch):
+    monkeypatch.setattr(tiny_stage.DATA, "fingerprint", lambda dataset: "built again")
+    with pytest.raises(UserError, match="corpus: found 'digest of noise', expected 'built again'"):
+        train(workdir, num_steps=10)
 
 
 def test_loss_that_is_not_finite(tmp_path):

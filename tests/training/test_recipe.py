@@ -149,11 +149,32 @@ def test_run_trains_what_is_missing_and_then_nothing(config, tmp_path, capsys):
     np.testing.assert_allclose(np.load(codes), expected, rtol=1e-4, atol=1e-5)
 
     capsys.readouterr()
-    recipe.run(config, tmp_path, data=None)
+    recipe.run(config, tmp_path, data=tiny_stage.DATA)
     assert capsys.readouterr().out == (
         f"styletalker: finished here, {tmp_path}/styletalker/weights\n"
         f"weights: {tmp_path}/styletalker/weights\n"
     )
+
+
+def test_finished_stages_were_trained_on_what_is_there(config, tmp_path, monkeypatch, capsys):
+    config.stages = ("psp", "styletalker")
+    for name in config.stages:
+        config[name].num_steps = 2
+    recipe.run(config, tmp_path, data=tiny_stage.DATA)
+    old = checkpoint.digest(checkpoint.load_weights(tmp_path / "psp/weights")[0])
+
+    monkeypatch.setattr(tiny_stage.DATA, "fingerprint", lambda dataset: "built again")
+    with pytest.raises(UserError, match="corpus: found 'digest of noise', expected 'built again'"):
+        recipe.run(config, tmp_path, data=tiny_stage.DATA)
+    recipe.run(config, tmp_path, data=tiny_stage.DATA, accept_changes=True)
+    monkeypatch.undo()
+
+    variables, saved = checkpoint.load_weights(tmp_path / "psp/weights")
+    variables["net"]["params"]["Dense_0"]["bias"] += 1
+    checkpoint.save_weights(tmp_path / "psp/weights", variables, saved)
+    new = checkpoint.digest(variables)
+    with pytest.raises(UserError, match=f"frozen.psp: found '{old}', expected '{new}'"):
+        recipe.run(config, tmp_path, data=tiny_stage.DATA)
 
 
 def test_table_of_the_plan(config, tmp_path):

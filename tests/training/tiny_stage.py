@@ -227,6 +227,7 @@ DATA = types.SimpleNamespace(
     make_eval_batches=make_eval_batches,
     codes_key=lambda dataset, digest: f"{dataset.name}-{digest[:8]}",
     encode_corpus=encode_corpus,
+    fingerprint=lambda dataset: f"digest of {dataset.name}",
 )
 
 
