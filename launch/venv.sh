@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv in the repository and installs jaxtalk there with one extra: bash launch/venv.sh demo
-# Does nothing when that is done already. PYTHON names the interpreter (3.11 or newer).
+# Does nothing when that is done already. PYTHON names the interpreter: 3.11 or 3.12, which are
+# tested; a newer one is taken only when it is named.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 extra=$1
@@ -13,16 +14,19 @@ die() {
 version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
+tested() { case $(version_of "$1") in 3.11 | 3.12) ;; *) return 1 ;; esac }
+
 python=${PYTHON:-}
 if [ -z "$python" ]; then
   for candidate in python3 python3.12 python3.11; do
-    if new_enough "$candidate"; then
+    if tested "$candidate"; then
       python=$candidate
       break
     fi
   done
-  [ -n "$python" ] || die "Python: none of python3, python3.12, python3.11 is 3.11 or newer;\
- install one or set PYTHON"
+  [ -n "$python" ] || die "Python: none of python3, python3.12, python3.11 is 3.11 or 3.12\
+ (python3 is $(version_of python3 || echo absent)); install one of them, or set PYTHON, which may\
+ be newer"
 fi
 new_enough "$python" || die "PYTHON: $python is not Python 3.11 or newer"
 

@@ -65,7 +65,7 @@ PYTHON = """
 case "$*" in
   *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
   *"-m pip --version"*) [ "$0" = .venv/bin/python ] ;;
-  *version_info[:2]*) echo 3.12 ;;
+  *"version_info[:2]"*) echo 3.12 ;;
   *"-m {broken}"*) exit 1 ;;
 esac
 """
@@ -148,6 +148,47 @@ def test_old_python_is_refused(tmp_path):
     assert done.returncode == 1
     assert "is not Python 3.11 or newer" in done.stderr
     assert not (folder / ".venv").exists()
+
+
+# What stands for Python knows only how to tell its version and to make the environment.
+VERSIONED = """
+case "$*" in
+  *"version_info[:2]"*) echo {version} ;;
+  *sys.exit*) exit 0 ;;
+  *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    "installed, chosen",
+    [
+        ({"python3": "3.14", "python3.12": "3.12", "python3.11": "3.11"}, "python3.12"),
+        ({"python3": "3.11", "python3.12": "3.12", "python3.11": "3.11"}, "python3"),
+        ({"python3": "3.13", "python3.12": "none", "python3.11": "3.11"}, "python3.11"),
+        ({"python3": "3.13", "python3.12": "none", "python3.11": "none"}, None),
+    ],
+)
+def test_python_that_is_tested_is_preferred(tmp_path, installed, chosen):
+    folder, _ = checkout(tmp_path)
+    for name, version in installed.items():
+        path = stand_in(folder, name, VERSIONED.format(version=version))
+    env = {k: v for k, v in os.environ.items() if k != "PYTHON"}
+    done = subprocess.run(
+        ["bash", "launch/venv.sh", "demo"],
+        cwd=folder,
+        env={**env, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    makers = [
+        line.split()[0] for line in (folder / "log").read_text().splitlines() if "-m venv" in line
+    ]
+    assert makers == ([chosen] if chosen else [])
+    assert done.returncode == (0 if chosen else 1), done.stderr
+    if not chosen:
+        assert "is 3.11 or 3.12 (python3 is 3.13)" in done.stderr
 
 
 # Cloud TPU
