@@ -13,6 +13,7 @@ Media files come from strangers. Three rules keep them from reaching anything bu
 import contextlib
 import io
 import os
+import re
 import stat
 import tempfile
 
@@ -88,18 +89,40 @@ def decoded(container, stream):
 
 
 def expected_duration_s(container, stream):
-    """How long a stream says it is, where its format knows exactly; else None."""
-    exact = ("mov", "flac") if len(container.streams) > 1 else ("mov", "flac", "matroska")
-    if not any(name in container.format.name.split(",") for name in exact):
+    """How long a stream says it is, from its own start, where its format records that; else None.
+
+    QuickTime (mp4, m4a, mov) and FLAC record it for each stream. Matroska (mkv, webm) records
+    where the longest stream ends, and most writers add a tag for each; a file with neither, such
+    as a live recording, gives None. So do all other formats: a file of theirs that is cut off (mp3,
+    ogg, aac, MPEG-TS, avi, flv, ...) cannot be told from one that ends there. (WAV is checked when
+    it is opened, see `jaxtalk.media.audio`.)
+    """
+    names = container.format.name.split(",")
+    if "matroska" in names:
+        return _matroska_duration_s(container, stream)
+    if "mov" not in names and "flac" not in names:
         return None
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
 
 
+def _matroska_duration_s(container, stream):
+    if not container.duration:
+        return None
+    end_s = container.duration / av.time_base
+    if tag := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(float, tag.groups())
+        end_s = min(end_s, 3600 * hours + 60 * minutes + seconds)
+    return max(0.0, end_s - float((stream.start_time or 0) * stream.time_base))
+
+
 def check_whole(name, what, found_s, expected_s):
-    """UserError when more than half a second is missing at the end."""
-    if expected_s is not None and found_s < expected_s - 0.5:
+    """UserError when more is missing at the end than 0.1 s and a fifth, or half a second.
+
+    Less may be the padding of a codec, or a last picture that is shown for longer.
+    """
+    if expected_s is not None and found_s < expected_s - min(0.5, 0.1 + 0.2 * expected_s):
         raise UserError(
             f"{name}: {what} ends after {found_s:.1f} s, expected {expected_s:.1f} s; the file is "
             "cut off or damaged, copy or export it again"

@@ -5,6 +5,7 @@ import os
 import stat
 import threading
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -86,6 +87,72 @@ def test_names_with_a_meaning_for_ffmpeg_are_only_names(tmp_path, monkeypatch, s
             READERS[reader](name)
     assert not requests
     assert len(audio.read_audio("speech.wav")) == 16000
+
+
+def film(path, sound_s, pictures_s, sound_start_s=0.0, **options):
+    """A film of noise, which does not compress, whose streams have these lengths."""
+    rng = np.random.default_rng(0)
+    kind = "webm" if path.suffix == ".webm" else "matroska"
+    with av.open(str(path), "w", format=kind, options=options) as file:
+        pictures = file.add_stream("libvpx" if kind == "webm" else "libx264", rate=25)
+        pictures.width = pictures.height = 32
+        pictures.pix_fmt = "yuv420p"
+        sound = file.add_stream("libopus", rate=48000, layout="mono")
+        for i in range(round(25 * max(sound_s + sound_start_s, pictures_s))):
+            if i < 25 * pictures_s:
+                pixels = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+                picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                picture.pts = i
+                file.mux(pictures.encode(picture))
+            if 0 <= i - 25 * sound_start_s < 25 * sound_s:
+                samples = rng.integers(-9999, 9999, (1, 1920)).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = 48000, 1920 * i
+                file.mux(sound.encode(frame))
+        file.mux(pictures.encode(None))
+        file.mux(sound.encode(None))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_film_that_is_cut_off_is_refused(tmp_path, suffix):
+    path = tmp_path / f"film{suffix}"
+    film(path, 2.0, 2.0)
+    assert len(audio.read_audio(path)) == pytest.approx(32_000, abs=400)
+    assert len(list(video.read_video(path))) == 50
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"the sound ends after .* expected 2\.0 s.* cut off"):
+        audio.read_audio(path)
+    with pytest.raises(UserError, match=r"the video ends after .* expected 2\.0 s.* cut off"):
+        list(video.read_video(path))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        {"sound_s": 1.0, "pictures_s": 3.0},
+        {"sound_s": 3.0, "pictures_s": 1.0},
+        {"sound_s": 1.0, "pictures_s": 3.0, "sound_start_s": 2.0},
+        {"sound_s": 1.0, "pictures_s": 2.0, "live": "1"},
+    ],
+)
+def test_whole_film_with_streams_of_any_length_is_read(tmp_path, lengths):
+    path = tmp_path / "film.webm"
+    film(path, **lengths)
+    end_s = lengths["sound_s"] + lengths.get("sound_start_s", 0.0)
+    assert len(audio.read_audio(path)) == pytest.approx(16_000 * end_s, abs=400)
+    assert len(list(video.read_video(path))) == 25 * lengths["pictures_s"]
+
+
+@pytest.mark.parametrize(
+    "found_s, expected_s, whole",
+    [(9.6, 10, True), (9.4, 10, False), (0.8, 1, True), (0.6, 1, False), (0.2, 0.4, False)],
+)
+def test_what_may_be_missing_grows_with_the_length(found_s, expected_s, whole):
+    if whole:
+        files.check_whole("a.mp4", "the sound", found_s, expected_s)
+    else:
+        with pytest.raises(UserError, match="cut off"):
+            files.check_whole("a.mp4", "the sound", found_s, expected_s)
 
 
 def test_replacing_is_all_or_nothing(tmp_path):
