@@ -3,6 +3,8 @@
 import hashlib
 import io
 import pathlib
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -20,6 +22,7 @@ from tfds_builders.procedural_heads.procedural_heads_dataset_builder import (
     clip_specs,
 )
 
+ROOT = pathlib.Path(__file__).parents[2]
 FRAMES = 6
 SPLITS = {
     "train": SplitSize(2, 2, FRAMES),
@@ -47,6 +50,31 @@ def digests(path):
 
 def test_the_same_bytes_from_two_processes(corpus, tmp_path):
     assert digests(built(tmp_path, num_processes=2)) == digests(corpus)
+
+
+KILLED_BUILD = """
+import os, signal, sys
+from tests.tfds_builders import test_corpus
+from tfds_builders.procedural_heads import clips, pool
+
+make_clip = clips.make_clip
+
+def killed(spec):
+    if spec.key == "train_00001_01":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make_clip(spec)
+
+pool.clips.make_clip = killed
+test_corpus.built(sys.argv[1], num_processes=1)
+"""
+
+
+def test_a_build_that_was_killed_starts_again(corpus, tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED_BUILD, str(tmp_path)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    unfinished = tmp_path / "procedural_heads/tiny"
+    assert any(unfinished.iterdir()) and not (unfinished / "1.0.0").exists()
+    assert digests(built(tmp_path, num_processes=1)) == digests(corpus)
 
 
 def test_another_seed_gives_other_people(tmp_path):
