@@ -55,6 +55,13 @@ def test_guides_name_files_and_commands_that_exist(guide):
         assert (ROOT / guide).parent.joinpath(link).exists(), link
 
 
+def test_readme_has_every_option_of_generate():
+    command = (ROOT / "jaxtalk/generate.py").read_text()
+    section = (ROOT / "README.md").read_text().split("## Generate")[1].split("##")[0]
+    for option in re.findall(r'add_argument\("(--\w+)"', command):
+        assert option in section, option
+
+
 def test_ci_runs_the_test_script():
     assert "exec bash launch/test.sh" in (ROOT / ".ci/run").read_text()
 
