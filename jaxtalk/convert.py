@@ -1,0 +1,78 @@
+"""Turns public weights into a directory that `config.pretrained.<stage>` can name.
+
+  python -m jaxtalk.convert --list
+  python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
+  python -m jaxtalk.convert --kind arcface --input model_ir_se50.pth --output weights/arcface
+
+Files of torch.save, .safetensors and .npz are read; PyTorch is not needed and nothing in them is
+executed. Beside the weights, report.json says what was read, with the SHA-256 of each file. The
+weights are for the paper preset, whose widths the public networks have.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import pathlib
+import sys
+
+import jax
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.pretrained import kinds, torch_file
+from jaxtalk.training.checkpoint import save_weights
+
+
+def parse(argv):
+    """Command line -> namespace."""
+    parser = argparse.ArgumentParser("python -m jaxtalk.convert", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--list", action="store_true", help="print the kinds and their files")
+    parser.add_argument("--kind", choices=kinds.KINDS, help="which network")
+    parser.add_argument("--input", help="the downloaded file")
+    parser.add_argument("--input2", help="a second one, where the kind has two")
+    parser.add_argument("--output", help="the directory to write")
+    args = parser.parse_args(argv)
+    if not args.list and not (args.kind and args.input and args.output):
+        parser.error("give --kind, --input and --output, or --list")
+    return args
+
+
+def convert(args):
+    """Writes weights.npz and report.json."""
+    kind, state, sources = kinds.KINDS[args.kind], {}, {}
+    for path in filter(None, (args.input, args.input2)):
+        state |= torch_file.read_state_dict(path)
+        with open(path, "rb") as file:
+            sources[os.path.basename(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
+    variables, unused = kinds.convert(kind, state, config[kind.stage].model)
+    save_weights(args.output, {kind.network: variables}, config)
+    report = {
+        "kind": args.kind,
+        "sha256": sources,
+        "num_arrays_read": len(state) - len(unused),
+        "unused": unused,
+        "num_parameters": sum(a.size for a in jax.tree.leaves(variables["params"])),
+    }
+    temporary = pathlib.Path(args.output) / ".report.json"
+    temporary.write_text(json.dumps(report, indent=1) + "\n")
+    os.replace(temporary, temporary.with_name("report.json"))
+    print(f"{args.output}: use it with --config.pretrained.{kind.stage}={args.output}")
+
+
+def main(argv=None):
+    """A user's fault is one line and exit status 1."""
+    args = parse(argv)
+    try:
+        if args.list:
+            print("\n".join(f"{name}: {kind.files}" for name, kind in kinds.KINDS.items()))
+        else:
+            convert(args)
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
