@@ -158,6 +158,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
                 if improved:
                     best = {"step": step, "value": scores[stage.best[0]]}
                 say(f"{name} {step}/{values.num_steps}  held out  {listed(scores)}")
+                if 4 * step > values.num_steps:
+                    _warn_at_chance(name, scores)
 
             # ---- Pictures ----
             if last or step % values.preview_every == 0:
@@ -229,6 +231,19 @@ def _evaluate(eval_step, state, frozen, batches):
     return {name: float(np.mean(np.concatenate(v))) for name, v in collected.items()}
 
 
+def _warn_at_chance(name, scores):
+    """Says so when a stage that matches sound and picture has learned nothing."""
+    recall, chance = scores.get("recall_at_1"), scores.get("chance")
+    if recall is not None and chance is not None and recall < 2 * chance:
+        say(
+            f"WARNING: {name}: recall_at_1 is {recall:.3f}, where guessing gives {chance:.3f}: it "
+            "has not learned to match sound and picture, and what is trained on it will not "
+            "either. Likely causes: sound and picture of the clips are out of step "
+            "(av_offset_frames), the video is not 25 frames per second, the mel windows are not "
+            "those of the frames, or the mouth cannot be seen"
+        )
+
+
 def _is_better(best_by, scores, best):
     """Whether `scores` beat the best so far by (name, "min" | "max"); not a number never does."""
     name, mode = best_by
@@ -249,8 +264,14 @@ def _select(stage, batch, batch_size, corpus):
     """What the stage takes of a batch.
 
     Raises:
-      UserError: the corpus gives arrays of other shapes, such as larger frames.
+      UserError: the corpus lacks a field, or gives arrays of other shapes, such as larger frames.
     """
+    missing = sorted(stage.batch_spec.keys() - batch.keys())
+    if missing:
+        raise UserError(
+            f"{stage.name}: found no {', '.join(missing)} in {corpus}, expected a corpus that has "
+            "it; build it with that field, or change dataset.name"
+        )
     for key, (shape, dtype) in stage.batch_spec.items():
         found, expected = batch[key], (batch_size, *shape)
         if found.shape != expected or found.dtype != dtype:

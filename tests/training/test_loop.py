@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -144,6 +145,8 @@ def test_batch_of_another_corpus():
         "psp: found frames uint8[8, 16, 16, 3] in noise/large, expected uint8[8, 8, 8, 3]; "
         "change dataset.name or psp.model"
     )
+    with pytest.raises(UserError, match="psp: found no frames in noise, expected a corpus"):
+        loop._select(stage, {"video": frames}, 8, "noise")
     batch = {"frames": frames[:, :8, :8], "more": np.zeros(3)}
     assert list(loop._select(stage, batch, 8, "noise")) == ["frames"]
 
@@ -171,3 +174,24 @@ def test_random_numbers_depend_on_seed_and_stage():
     assert len(set(bits)) == 12
     again = [np.asarray(jax.random.key_data(key)).tobytes() for key in loop._rngs(0, "psp")]
     assert again == bits[:3]
+
+
+@pytest.mark.parametrize(("recall", "told"), [(0.12, [4, 6, 8]), (0.25, [])])
+def test_a_stage_at_chance_is_told_of(tmp_path, monkeypatch, capsys, recall, told):
+    make = tiny_stage.make
+
+    def make_matching(config):
+        stage = make(config)
+
+        def eval_step(state, frozen, batch):
+            scores = stage.eval_step(state, frozen, batch)
+            ones = jnp.ones_like(scores["loss"])
+            return {**scores, "recall_at_1": recall * ones, "chance": 0.125 * ones}
+
+        return dataclasses.replace(stage, eval_step=eval_step)
+
+    monkeypatch.setattr(tiny_stage, "make", make_matching)
+    train(tmp_path, num_steps=8, eval_every=2)
+    lines = capsys.readouterr().out.splitlines()
+    warned = [lines[i - 1] for i, line in enumerate(lines) if line.startswith("WARNING: psp:")]
+    assert [line.split("/")[0] for line in warned] == [f"psp {step}" for step in told]
