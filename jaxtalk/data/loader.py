@@ -7,7 +7,9 @@
   "codes"   cached style codes of `data.clip_frames` frames, their sound, and `data.window_frames`
             real frames among them
 
-A clip that is shorter than asked for is passed over for the next one of its shard.
+A clip that is shorter than asked for is passed over for the next one of its shard; so is, where
+there is sound, one whose sound and picture are more than `data.max_av_offset_frames` (1 if unset)
+apart. Annotations that a corpus does not have are left out of its batches.
 """
 
 import collections.abc
@@ -24,14 +26,15 @@ from jaxtalk.data.source import open_corpus, size_bytes
 
 _FIELDS = {
     "frames": ("video", "landmarks", "expression", "speaker_id"),
-    "clips": ("video", "audio"),
-    "codes": ("video", "audio"),
+    "clips": ("video", "audio", "av_offset_frames"),
+    "codes": ("video", "audio", "av_offset_frames"),
 }
 _NUM_THREADS = 4
 # Unpacking and parsing a clip takes ten times as long as decoding a frame of it: a corpus of no
 # more than this on disk is kept in memory once read, in each process that reads.
 _MAX_KEPT_BYTES = 2**30
-_MAX_SHORT_CLIPS = 1000
+_MAX_PASSED_OVER = 1000
+_MAX_AV_OFFSET_FRAMES = 1
 
 
 def make_loader(
@@ -42,7 +45,8 @@ def make_loader(
     Args:
       dataset: `name`, `data_dir`, `num_workers` (processes that read ahead; 0 = threads of this
         one).
-      data: `kind`, and `clip_frames` and `window_frames` where the kind has them.
+      data: `kind`, and `clip_frames`, `window_frames` and, if need be, `max_av_offset_frames`
+        where the kind has them.
       split: of the corpus.
       batch_size: examples in a batch of this process.
       seed: of the order and of what is drawn from each clip.
@@ -51,7 +55,7 @@ def make_loader(
 
     Raises:
       UserError: unknown kind, no corpus, no such split, fewer clips than shards, no clip that is
-        long enough (when it is read).
+        long enough and in step (when it is read).
     """
     clips = _Clips(dataset, data, split, shard_index, shard_count, codes_dir)
     return Loader(clips, batch_size, (seed, shard_index), dataset.num_workers, shard_count)
@@ -163,6 +167,9 @@ class _Clips:
         self._draw = _drawing(data, split, codes_dir)
         self._fields = _FIELDS[data.kind]
         self._corpus = open_corpus(dataset, split)
+        self._max_offset = data.get("max_av_offset_frames", _MAX_AV_OFFSET_FRAMES)
+        self._has_told = False
+        self._where = f"{split!r} of {dataset.name}"
         self._kept, self._keep = {}, size_bytes(dataset) <= _MAX_KEPT_BYTES
         self._indices = range(shard_index, len(self._corpus), shard_count)
         if len(self._corpus) < shard_count:
@@ -170,9 +177,10 @@ class _Clips:
                 f"{dataset.name}: found {len(self._corpus)} clips in {split!r}, expected at least "
                 f"one for each of {shard_count} processes; use fewer, or build a larger corpus"
             )
-        self._too_short = (
-            f"data.clip_frames: found {data.get('clip_frames')}, but no clip in {split!r} of "
-            f"{dataset.name} has as many frames; choose fewer, or build longer clips"
+        self._none_fits = (
+            f"data.clip_frames: found {data.get('clip_frames')}, but no clip in {self._where} has "
+            f"as many frames and |av_offset_frames| <= {self._max_offset}; choose fewer, or build "
+            "longer clips that are in step"
         )
         # What is wrong with the corpus is said here, and not by a thread or worker later on.
         self.read(0, np.random.default_rng(0))
@@ -181,19 +189,34 @@ class _Clips:
         return len(self._indices)
 
     def read(self, position, rng):
-        """An example of the clip at a position of the shard, or of the next that is long enough."""
-        for step in range(min(len(self), _MAX_SHORT_CLIPS)):
+        """An example of the clip at a position of the shard, or of the next that fits."""
+        for step in range(min(len(self), _MAX_PASSED_OVER)):
             index = self._indices[(position + step) % len(self)]
-            example = self._draw(self._clip(index), index, rng)
+            clip = self._clip(index)
+            example = self._draw(clip, index, rng) if self._is_in_step(clip, index) else None
             if example is not None:
                 return example
-        raise UserError(self._too_short)
+        raise UserError(self._none_fits)
+
+    def _is_in_step(self, clip, index):
+        """Whether sound and picture are together; the first clip of which they are not is told."""
+        offset = int(clip.get("av_offset_frames", 0))
+        if abs(offset) <= self._max_offset:
+            return True
+        if not self._has_told:
+            self._has_told = True
+            logging.warning(
+                "data: sound and picture of clip %d in %s are %d frames apart; such clips, of more "
+                "than %d, are passed over",
+                *(index, self._where, offset, self._max_offset),
+            )
+        return False
 
     def _clip(self, index):
         clip = self._kept.get(index)
         if clip is None:
             clip = self._corpus[index]
-            clip = {name: clip[name] for name in self._fields}
+            clip = {name: clip[name] for name in self._fields if name in clip}
             if self._keep:
                 self._kept[index] = clip
         return clip

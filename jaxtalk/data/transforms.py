@@ -11,20 +11,23 @@ from jaxtalk.media.video import decode_frames, num_frames
 
 
 def random_frame(clip, rng):
-    """One frame with its annotations: `frames`, `landmarks`, `expression`, `speaker_id`.
+    """One frame, `frames`, and those of its annotations `landmarks`, `expression` and `speaker_id`
+    that the clip has.
 
     Landmarks go from px to [-1, 1] over the picture, edge to edge.
     """
-    index = int(rng.integers(len(clip["expression"])))
+    index = int(rng.integers(num_frames(clip["video"])))
     (frame,) = decode_frames(clip["video"], [index])
     height, width, _ = frame.shape
-    landmarks = clip["landmarks"][index] * np.float32([2 / width, 2 / height]) - np.float32(1)
-    return {
-        "frames": frame,
-        "landmarks": landmarks,
-        "expression": clip["expression"][index],
-        "speaker_id": np.int32(clip["speaker_id"]),
-    }
+    example = {"frames": frame}
+    if "landmarks" in clip:
+        scale = np.float32([2 / width, 2 / height])
+        example["landmarks"] = clip["landmarks"][index] * scale - np.float32(1)
+    if "expression" in clip:
+        example["expression"] = clip["expression"][index]
+    if "speaker_id" in clip:
+        example["speaker_id"] = np.int32(clip["speaker_id"])
+    return example
 
 
 def random_clip(clip, rng, *, clip_frames):

@@ -212,6 +212,59 @@ def test_short_clips_are_passed_over(make, dataset, monkeypatch):
         make("clips")
 
 
+@pytest.mark.parametrize("kind", ["clips", "codes"])
+def test_clips_out_of_step_are_passed_over(make, dataset, monkeypatch, kind):
+    warnings = []
+    monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
+
+    class Shifted:
+        """The corpus, in which clip 1 of the shard is late and clip 4 early by two frames."""
+
+        def __init__(self, *arguments):
+            self._clips = open_corpus(*arguments)
+            self.out_of_step = {self._number(self._clips[i]) for i in (1, 4)}
+
+        def _number(self, clip):
+            return int(clip["source_id"].decode().split("_")[1])
+
+        def __len__(self):
+            return len(self._clips)
+
+        def __getitem__(self, index):
+            offset = {1: 2, 4: -2}.get(index, 1)
+            return {**self._clips[index], "av_offset_frames": np.int32(offset)}
+
+    def seen():
+        batches = make(kind)
+        key = "video" if kind == "clips" else "window"
+        return {c for _ in range(8) for c in tiny_corpus.clip_of(next(batches)[key][:, 0]).tolist()}
+
+    monkeypatch.setattr(loader, "open_corpus", Shifted)
+    out_of_step = Shifted(dataset, "train").out_of_step
+    assert seen() == set(range(6)) - out_of_step
+    (warning,) = warnings
+    assert "frames apart" in warning
+    monkeypatch.setitem(KINDS[kind], "max_av_offset_frames", 2)
+    assert seen() == set(range(6))
+    monkeypatch.setitem(KINDS[kind], "max_av_offset_frames", 0)
+    with pytest.raises(UserError, match="no clip in 'train'"):
+        make(kind)
+
+
+def test_annotations_that_a_corpus_lacks_are_left_out(make, monkeypatch):
+    complete = next(make("frames"))
+
+    def bare(*arguments):
+        return [
+            {"video": clip["video"], "speaker_id": clip["speaker_id"]}
+            for clip in open_corpus(*arguments)
+        ]
+
+    monkeypatch.setattr(loader, "open_corpus", bare)
+    batch = next(make("frames"))
+    assert same(batch, {key: complete[key] for key in ("frames", "speaker_id")})
+
+
 def test_faults_are_named(make, dataset):
     with pytest.raises(UserError, match=r"6 clips .* 7 processes"):
         make("frames", shard_count=7)
