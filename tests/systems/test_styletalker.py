@@ -14,6 +14,16 @@ from jaxtalk.nn.syncnet import SyncNet
 from jaxtalk.systems.styletalker import make, step
 
 PIXELS = 32
+# Compiling takes most of the time: each function runs a few times only.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+quick_jit = functools.partial(jax.jit, compiler_options=QUICK)
+WEIGHTS = {  # all different, so that none can stand in for another
+    "id_weight": 0.2,
+    "kl_weight": 0.3,
+    "adv_weight": 0.4,
+    "sync_weight": 0.5,
+    "code_weight": 0.6,
+}
 
 
 def small_config():
@@ -39,7 +49,7 @@ def small_config():
     config.model.discriminator.update({"width": 2, "num_layers": 2})
     config.model.arcface.update({"width": 2, "embedding_dim": 8, "image_size": 16})
     config.model.syncnet.update({"width": 4, "audio_width": 4, "embedding_dim": 8})
-    config.loss.update({"num_extra_scales": 0, "kl_warmup_steps": 0})
+    config.loss.update({"num_extra_scales": 0, "kl_warmup_steps": 2, **WEIGHTS})
     config.data.update({"clip_frames": 8, "window_frames": 5})
     return config
 
@@ -56,6 +66,32 @@ def randomised(init, *args, scale=0.3):
     return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(init, *args))
 
 
+def discriminating(init, *args, gain=1.4):
+    """Variables of a frozen network whose signal neither dies out nor saturates.
+
+    gain: of the kernels; None for a network that scales its kernels by itself.
+    """
+    rng = np.random.default_rng(0)
+
+    def leaf(path, x):
+        name, noise = path[-1].key, rng.standard_normal(x.shape)
+        if name in ("var", "scale", "magnitude"):
+            values = np.ones(x.shape)
+        elif name == "mean":
+            values = np.zeros(x.shape)
+        elif name == "transform":
+            values = np.eye(3)
+        elif name == "frequencies" or (name == "kernel" and gain is None):
+            values = noise
+        elif name == "kernel":
+            values = noise * gain / np.sqrt(np.prod(x.shape[:-1]))
+        else:
+            values = 0.3 * noise
+        return jnp.asarray(values, jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(init, *args))
+
+
 def frozen_variables(config):
     model, rng = config.model, jax.random.key(0)
     size = model.arcface.image_size
@@ -63,11 +99,11 @@ def frozen_variables(config):
     video, mel = jnp.zeros((1, 5, PIXELS, PIXELS, 3)), jnp.zeros((1, 20, 80))
     z = jnp.zeros((1, model.generator.z_dim))
     return {
-        "perceptual": {"lpips": randomised(LPIPS(model.lpips_width).init, rng, image, image)},
-        "arcface": {"arcface": randomised(IRSE50(**model.arcface).init, rng, face)},
-        "syncnet": {"syncnet": randomised(SyncNet(**model.syncnet).init, rng, video, mel)},
+        "perceptual": {"lpips": discriminating(LPIPS(model.lpips_width).init, rng, image, image)},
+        "arcface": {"arcface": discriminating(IRSE50(**model.arcface).init, rng, face)},
+        "syncnet": {"syncnet": discriminating(SyncNet(**model.syncnet).init, rng, video, mel)},
         "psp": {
-            "generator": randomised(Generator(**model.generator).init, rng, z),
+            "generator": discriminating(Generator(**model.generator).init, rng, z, gain=None),
             "encoder": {"params": {}},
         },
     }
@@ -94,11 +130,7 @@ def setting():
 def test_train_step_moves_everything_but_the_frozen_networks(setting):
     _, stage, state, frozen, batch = setting
     before = jax.tree.map(np.array, (state, frozen))
-    train_step = jax.jit(
-        stage.train_step,
-        static_argnames="flags",
-        compiler_options={"xla_backend_optimization_level": 0},  # it runs four times only
-    )
+    train_step = quick_jit(stage.train_step, static_argnames="flags")
     history = []
     for i in range(4):
         rng = jax.random.fold_in(jax.random.key(2), i)
@@ -106,6 +138,16 @@ def test_train_step_moves_everything_but_the_frozen_networks(setting):
         history.append({k: float(v) for k, v in metrics.items()})
     assert all(np.isfinite(v) for values in history for v in values.values())
     assert history[-1]["code"] < history[0]["code"]
+    for i, values in enumerate(history):
+        warm = (0.5, 1, 1, 1)[i]
+        expected = values["lpips"] + 0.2 * values["id"] + 0.3 * warm * values["kl"]
+        expected += 0.4 * values["adv"] + 0.5 * values["sync"] + 0.6 * values["code"]
+        assert values["loss"] == pytest.approx(expected, rel=1e-5)
+    # Every term sees the frames, or the model.
+    for name in ("lpips", "id", "sync", "adv", "kl"):
+        found = [values[name] for values in history]
+        assert min(found) > 1e-3, name
+        assert np.ptp(found) > 1e-4, (name, found)
     assert int(state.step) == 4
     still = set()
     for name in ("params", "stats", "ema"):
@@ -149,7 +191,7 @@ def test_sync_term_hears_the_centre_of_each_group(setting):
     video = jnp.asarray(batch["window"], jnp.float32) / 127.5 - 1
     mel = np.random.default_rng(0).standard_normal((2, 5, 20, 80)).astype(np.float32)
 
-    @jax.jit
+    @quick_jit
     def heard(mel):
         return jax.jacrev(functools.partial(step.sync_term, config, frozen, video))(mel)
 
@@ -157,6 +199,85 @@ def test_sync_term_hears_the_centre_of_each_group(setting):
     expected = np.zeros((2, 2, 5), bool)
     expected[[0, 1], [0, 1], 2] = True
     np.testing.assert_array_equal(depends, expected)
+
+
+@pytest.fixture(scope="module")
+def windows(setting):
+    """Real and fake frames [2, 5, H, W, 3] and mel [2, 5, 20, 80], and the terms' function."""
+    config, _, _, frozen, _ = setting
+    rng = np.random.default_rng(3)
+    real, fake = rng.uniform(-1, 1, (2, 2, 5, PIXELS, PIXELS, 3)).astype(np.float32)
+    mel = rng.uniform(-11, 3, (2, 5, 20, 80)).astype(np.float32)
+    return real, fake, mel, quick_jit(functools.partial(step.window_terms, config, frozen))
+
+
+def test_window_terms_compare_the_frames_of_each_example(windows):
+    real, fake, mel, terms_of = windows
+    fake = np.stack([real[0], fake[1]])
+    terms = {k: np.asarray(v) for k, v in terms_of(real, fake, mel).items()}
+    assert set(terms) == {"lpips", "id", "sync"}
+    for name in ("lpips", "id"):
+        np.testing.assert_allclose(terms[name][0], 0, atol=1e-5)
+        assert terms[name][1] > 1e-3, name
+    # The order of the frames matters to each of them.
+    swapped = terms_of(real, real[:, ::-1], mel)
+    for name in ("lpips", "id"):
+        assert (swapped[name] > 1e-3).all(), name
+
+
+def test_sync_term_compares_video_and_audio(windows):
+    real, fake, mel, terms_of = windows
+    first = terms_of(real, fake, mel)["sync"]
+    assert ((first > 0) & (first < 2)).all()
+    np.testing.assert_array_equal(terms_of(fake, fake, mel)["sync"], first)  # no real frames in it
+    for other in (terms_of(real, real, mel), terms_of(real, fake, np.roll(mel, 2, axis=1))):
+        assert (np.abs(other["sync"] - first) > 1e-4).all()
+
+
+def test_extra_scales_add_the_distance_of_halved_frames(setting, windows):
+    config, _, _, frozen, _ = setting
+    config = config.copy_and_resolve_references()
+    config.loss.num_extra_scales = 1
+    real, fake, mel, terms_of = windows
+    lpips = LPIPS(config.model.lpips_width)
+    halved = (x.reshape(10, 16, 2, 16, 2, 3).mean(axis=(2, 4)) for x in (real, fake))
+    small = (
+        quick_jit(lpips.apply)(frozen["perceptual"]["lpips"], *halved).reshape(2, 5).mean(axis=1)
+    )
+    config.loss.sync_weight = 0.0
+    found = quick_jit(functools.partial(step.window_terms, config, frozen))(real, fake, mel)
+    assert set(found) == {"lpips", "id"}
+    np.testing.assert_allclose(
+        found["lpips"], terms_of(real, fake, mel)["lpips"] + small, rtol=1e-4
+    )
+
+
+def test_every_term_has_a_gradient_with_respect_to_the_fake_frames(setting, windows):
+    config, _, _, frozen, _ = setting
+    real, fake, mel, _ = windows
+
+    @quick_jit
+    def gradients(fake):
+        _, vjp = jax.vjp(lambda x: step.window_terms(config, frozen, real, x, mel), fake)
+        zeros = dict.fromkeys(("lpips", "id", "sync"), jnp.zeros(2))
+        return {k: vjp({**zeros, k: jnp.ones(2)})[0] for k in zeros}
+
+    for name, gradient in gradients(fake).items():
+        assert np.isfinite(gradient).all(), name
+        assert (np.abs(gradient).max(axis=(2, 3, 4)) > 1e-8).all(), name  # of each frame
+
+
+def test_discriminator_objective_leaves_the_fake_frames_alone(setting):
+    config, _, state, _, _ = setting
+    real, fake = jax.random.normal(jax.random.key(0), (2, 1, 5, PIXELS, PIXELS, 3))
+    params = state.params["discriminator"]
+
+    def objective(fake, params):
+        return step.discriminator_objective(config, state, real, fake, False, params)[0]
+
+    to_fake, to_params = quick_jit(jax.grad(objective, argnums=(0, 1)))(fake, params)
+    np.testing.assert_array_equal(to_fake, 0)
+    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(to_params))
 
 
 def test_r1_flag(setting):
