@@ -14,6 +14,8 @@ from jaxtalk.core.batch import example_batch
 NAMES = sorted(p.stem for p in pathlib.Path(configs.__path__[0]).glob("*.py"))
 NAMES = [name for name in NAMES if name not in ("__init__", "common")]
 PRESETS = ("demo", "paper")
+OTHER_ARGS = {"psp": ("scratch",), "styletalker": ("scratch", "no_flow", "no_sync")}
+RECIPES = [(name, arg) for name in NAMES for arg in PRESETS + OTHER_ARGS.get(name, ())]
 
 # Parameters and statistics, as counted in the public PyTorch networks (without their counters of
 # batches); the two that have no public counterpart are this project's own.
@@ -23,7 +25,13 @@ PAPER_SIZES = {
     "stylegan3": {"generator": 28_474_205, "discriminator": 28_864_129},
     "psp": {"encoder": 238_318_068 - 52, "generator": 28_474_205},
     "syncnet": {"syncnet": 30_184_960},
+    "styletalker": {
+        "styletalker": 50_135_296 + 9_600,
+        "encoder": 238_318_068 - 52,
+        "generator": 28_474_205,
+    },
 }
+PAPER_TRAINABLE = {"styletalker": 50_135_296, "discriminator": 2_777_921}  # of the main stage
 
 # Values that make a stage small enough to compile and run in a test; the code is the same.
 GENERATOR = {"num_layers": 3, "z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 4}
@@ -99,13 +107,13 @@ def exported_shapes(name, values_of, exports):
     return stage, state, frozen
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", NAMES)
-def test_recipe_is_complete(name, preset):
-    recipe = importlib.import_module(f"configs.{name}").get_config(preset)
+@pytest.mark.parametrize(("name", "arg"), RECIPES)
+def test_recipe_is_complete(name, arg):
+    recipe = importlib.import_module(f"configs.{name}").get_config(arg)
     recipe.lock()
     assert recipe.stages[-1] == name
-    assert recipe.preset == preset
+    assert recipe.preset == ("paper" if arg == "paper" else "demo")
+    assert recipe.use_bundle == (name in OTHER_ARGS and arg not in ("paper", "scratch"))
     made = set()
     for stage_name in recipe.stages:
         values = recipe[stage_name]
@@ -133,7 +141,19 @@ def test_paper_preset_has_the_published_size(name):
     exports = {}
     stage, state, frozen = exported_shapes(name, values_of, exports)
     assert {k: count(v) for k, v in exports[name].items()} == PAPER_SIZES[name]
+    if name == "styletalker":
+        assert {k: count(v) for k, v in state.params.items()} == PAPER_TRAINABLE
+    assert_steps_fit(stage, state, frozen)
 
+
+@pytest.mark.parametrize("arg", ["no_flow", "no_sync"])
+def test_ablation_takes_a_step(arg):
+    recipe = importlib.import_module("configs.styletalker").get_config(arg)
+    assert_steps_fit(*exported_shapes("styletalker", recipe.__getitem__, {}))
+
+
+def assert_steps_fit(stage, state, frozen):
+    """Traces a training step (and an evaluation), and compares the shapes with the contract."""
     batch = {
         key: jax.ShapeDtypeStruct((BATCH_SIZE, *shape), dtype)
         for key, (shape, dtype) in stage.batch_spec.items()
@@ -144,6 +164,10 @@ def test_paper_preset_has_the_published_size(name):
     )
     assert shapes(new_state) == shapes(state)
     assert all(value.shape == () for value in metrics.values())
+    if stage.name == "styletalker":  # the others' runs below
+        scores = jax.eval_shape(stage.eval_step, state, frozen, batch)
+        assert stage.best[0] in scores
+        assert all(value.shape == (BATCH_SIZE,) for value in scores.values())
 
 
 @pytest.mark.parametrize(
