@@ -73,6 +73,12 @@ def test_interrupted_run_ends_with_the_same_bits(uninterrupted):
     assert (checkpoints / "5").is_dir()
     assert not (stage / "finished.json").exists()
 
+    # With a checkpoint behind it, at any step; the one of step 6, the best, may be half written.
+    step = int(np.random.default_rng(3).integers(6, 9))
+    assert train(workdir, TINY_SIGNAL=f"KILL:{step}") == -9
+    assert {path.name for path in checkpoints.glob("[0-9]")} & {"5", "6"}
+    assert not (stage / "finished.json").exists()
+
     assert train(workdir, TINY_KILL_IN_SAVE="8") == -9
     assert list(checkpoints.glob("8.*tmp*")), "the save had already ended"
     assert not (checkpoints / "8").exists()
