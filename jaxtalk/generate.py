@@ -7,11 +7,11 @@ The video carries the sound and a note that it is synthetic. It appears when it 
 """
 
 import argparse
-import os
 import sys
 import time
 
 from jaxtalk.core.errors import UserError
+from jaxtalk.media.files import check_replaces_none
 from jaxtalk.media.video import FPS
 from jaxtalk.media.video_writer import VideoWriter, synthetic_note
 from jaxtalk.talker import BLOCK_FRAMES, Talker
@@ -38,18 +38,8 @@ def parse(argv):
 
 
 def generate(args):
-    """Writes the video.
-
-    Raises:
-      UserError: an input that cannot be used, or that the video would replace.
-    """
-    for option in ("image", "audio", "motion"):
-        source = getattr(args, option)
-        if source is not None and _is_same_file(args.out, source):
-            raise UserError(
-                f"--out: found {args.out}, which is the file of --{option}; expected another name, "
-                "as it would be replaced"
-            )
+    """Writes the video."""
+    check_replaces_none(args.out, image=args.image, audio=args.audio, motion=args.motion)
     talker = Talker.load(args.checkpoint)
     start_s, shown_s, num_frames = time.monotonic(), 0.0, 0
     note = synthetic_note(talker.name, args.seed)
@@ -71,13 +61,6 @@ def generate(args):
                 print(f"{num_frames} frames, {num_frames / elapsed_s:.1f} frames/s", flush=True)
     rate = num_frames / (time.monotonic() - start_s)
     print(f"{args.out}: {num_frames / FPS:.2f} s, {num_frames} frames, {rate:.1f} frames/s in all")
-
-
-def _is_same_file(path, other):
-    try:
-        return os.path.samefile(path, other)
-    except (OSError, ValueError):  # one of them does not exist, or is no name
-        return False
 
 
 def main(argv=None):

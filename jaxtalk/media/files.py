@@ -129,6 +129,20 @@ def check_whole(name, what, found_s, expected_s):
         )
 
 
+def check_replaces_none(path, **sources):
+    """UserError if writing to `path` would replace one of the sources, option name -> path."""
+    for option, source in sources.items():
+        try:
+            same = source is not None and os.path.samefile(path, source)
+        except (OSError, ValueError):  # one of them does not exist, or is not even a name
+            continue
+        if same:
+            raise UserError(
+                f"--out: found {path}, which is the file of --{option}; expected another name, as "
+                "it would be replaced"
+            )
+
+
 @contextlib.contextmanager
 def replacing(path):
     """A temporary name beside `path`, renamed to it on success and removed on failure.
