@@ -69,6 +69,21 @@ def test_views_with_offset_and_strides_and_bfloat16(tmp_path):
     np.testing.assert_array_equal(found["brain"], exact)
 
 
+def test_parameters_and_tensors_of_old_versions(tmp_path):
+    array = np.arange(6, dtype="f4").reshape(2, 3)
+    pickled, storages = torch_writer.dict_pickle({"x": array})
+    name, rest = b"ctorch._utils\n_rebuild_tensor_v2\n", b"\x89ccollections\nOrderedDict\n)RtR"
+    parameter = b"ctorch._utils\n_rebuild_parameter\n("
+    forms = [
+        pickled.replace(name, parameter + name).replace(rest, rest + rest),
+        pickled.replace(name, b"ctorch._utils\n_rebuild_tensor\n").replace(rest, b"tR"),
+    ]
+    for form in forms:
+        assert form != pickled
+        torch_writer.write_archive(tmp_path / "a.pt", form, storages)
+        np.testing.assert_array_equal(torch_file.read(tmp_path / "a.pt")["x"], array)
+
+
 def test_safetensors_and_npz(tmp_path):
     arrays = {name: TREE["state_dict"][name] for name in ("single", "long")}
     write_safetensors(tmp_path / "a.safetensors", arrays)
