@@ -47,6 +47,7 @@ def stage_config(preset="demo"):
                     "motion_dim": 32,
                     "audio_dim": 32,
                     "lstm_width": 64 if demo else 256,
+                    "flow_clamp": 1.5,
                     "smoothing_width": 64 if demo else 128,
                     "smoothing_radius": 2,
                     "smoothing_sigma": 1.0,

@@ -86,6 +86,15 @@ def test_samples_of_the_prior_have_its_teacher_forced_distribution(block, clip):
     np.testing.assert_allclose(u, mean + jnp.exp(log_std) * noise, rtol=0, atol=1e-5)
 
 
+def test_flow_clamp_bounds_the_flow_alone(block, clip):
+    module, variables = block
+    usual = module.apply(variables, *clip)
+    clamped = module.clone(flow_clamp=0.01).apply(variables, *clip)
+    np.testing.assert_array_equal(clamped.z, usual.z)
+    np.testing.assert_array_equal(clamped.w_hat, usual.w_hat)
+    assert np.abs(clamped.u - usual.u).max() > 1e-3
+
+
 def test_starts_near_the_reference():
     w_ref, c = jax.random.normal(jax.random.key(0), (2, 1, 5))
     module = Manipulation(5)

@@ -142,6 +142,7 @@ class StyleBlock(nn.Module):
       audio_dim: size of the audio code.
       lstm_width: units of the posterior's, prior's and flow's LSTMs.
       num_flow_steps: 0 leaves the flow out (the paper's ablation).
+      flow_clamp: bound of the flow's log-scales, before their mean is removed.
       smoothing_width, smoothing_radius, smoothing_sigma: see `Smoothing`.
       prior_axis: name of the vmapped axis whose blocks' latents the prior sees, all of them up to
         the frame before; None, as in A.3, leaves each block with its own.
@@ -153,6 +154,7 @@ class StyleBlock(nn.Module):
     audio_dim: int = 32
     lstm_width: int = 256
     num_flow_steps: int = 4
+    flow_clamp: float = 1.5
     smoothing_width: int = 128
     smoothing_radius: int = 2
     smoothing_sigma: float = 1.0
@@ -168,7 +170,7 @@ class StyleBlock(nn.Module):
         self.start_out = nn.Dense(2 * self.z_dim)
         self.prior_lstm = LSTM(self.lstm_width)
         self.prior_out = nn.Dense(2 * self.z_dim)
-        self.flow = Flow(self.num_flow_steps, self.lstm_width)
+        self.flow = Flow(self.num_flow_steps, self.lstm_width, clamp=self.flow_clamp)
         self.smoothing = Smoothing(
             self.smoothing_width, self.smoothing_radius, self.smoothing_sigma
         )
