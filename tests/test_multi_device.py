@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests import tiny_corpus
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -24,12 +26,44 @@ def start(workdir, *flags, devices=1, **env):
         ),
         *(f"--config.{stage}.num_steps=6" for stage in ("psp", "styletalker")),
     ]
+    return launch(command, devices, **env)
+
+
+def start_syncnet(workdir, dataset, *flags, devices=1):
+    """A process that trains the real stage syncnet, shrunk, on a corpus on disk."""
+    values = {
+        "dataset.name": dataset["name"],
+        "dataset.data_dir": dataset["data_dir"],
+        "dataset.eval_split": "test",
+        "syncnet.model.image_size": 32,
+        "syncnet.model.width": 4,
+        "syncnet.model.audio_width": 4,
+        "syncnet.model.embedding_dim": 16,
+        "syncnet.loss.num_anchors": 4,
+        "syncnet.loss.batch_weight": 1.0,
+        "syncnet.data.clip_frames": 20,
+        "syncnet.num_steps": 3,
+        "syncnet.num_eval_batches": 1,
+    }
+    command = [
+        *(sys.executable, "-m", "jaxtalk.train", "--config=configs/syncnet.py"),
+        *(f"--workdir={workdir}", f"--compilation_cache={workdir.parent / 'cache'}", *flags),
+        *(f"--config.{name}={value}" for name, value in values.items()),
+        *(f"--config.syncnet.{name}_every=1" for name in ("log", "eval")),
+    ]
+    return launch(command, devices)
+
+
+def launch(command, devices, **env):
+    """A process that sees so many virtual devices."""
     env = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        # Compiling takes longer than the steps.
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} "
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
         **env,
     }
     return subprocess.Popen(
@@ -37,13 +71,19 @@ def start(workdir, *flags, devices=1, **env):
     )
 
 
-def start_two(workdir, **env):
-    """Two processes that find each other on this machine."""
+def flags_of_two():
+    """Flags of two processes that find each other on this machine."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     flags = ("--distributed", f"--coordinator_address=localhost:{port}", "--num_processes=2")
-    return [start(workdir, *flags, f"--process_id={i}", **(env if i else {})) for i in (0, 1)]
+    return [(*flags, f"--process_id={i}") for i in (0, 1)]
+
+
+def start_two(workdir, **env):
+    """Two processes; `env` is for the second."""
+    first, second = flags_of_two()
+    return [start(workdir, *first), start(workdir, *second, **env)]
 
 
 def finish(*processes, code=0):
@@ -53,11 +93,11 @@ def finish(*processes, code=0):
     return outputs
 
 
-def losses(workdir):
+def losses(workdir, stages=("psp", "styletalker")):
     """(stage, step, name) -> value of all that was logged, speed aside."""
     return {
         (stage, line["step"], name): value
-        for stage in ("psp", "styletalker")
+        for stage in stages
         for line in map(json.loads, (workdir / stage / "metrics.jsonl").read_text().splitlines())
         for name, value in line.items()
         if name != "steps_per_s"
@@ -95,3 +135,30 @@ def test_two_processes_stopped_and_resumed(alone, tmp_path):
     assert "goes on from checkpoint" in outputs[0]
     assert "trains on 2 x" in outputs[0]
     assert_same(losses(tmp_path), alone)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return tiny_corpus.build_tiny_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def test_a_real_stage_on_eight_devices(dataset, tmp_path):
+    """The loss compares the clips of all devices, and the batch statistics are of all of them."""
+    finish(start_syncnet(tmp_path / "one", dataset))
+    (output,) = finish(start_syncnet(tmp_path / "eight", dataset, devices=8))
+    assert "trains on 8 x" in output
+    expected, found = (losses(tmp_path / name, ["syncnet"]) for name in ("one", "eight"))
+    names = sorted(expected)
+    assert found.keys() == expected.keys()
+    assert ("syncnet", 3, "eval/loss") in expected
+    for name in names:
+        np.testing.assert_allclose(found[name], expected[name], rtol=2e-3, err_msg=str(name))
+
+
+def test_two_processes_read_their_shares_of_a_corpus(dataset, tmp_path):
+    outputs = finish(*(start_syncnet(tmp_path / "two", dataset, *f) for f in flags_of_two()))
+    assert "trains on 2 x" in outputs[0]
+    assert (tmp_path / "two/syncnet/weights/weights.npz").is_file()
+    state = json.loads((tmp_path / "two/syncnet/finished.json").read_text())
+    assert state["num_steps"] == 3
+    assert all(np.isfinite(value) for value in losses(tmp_path / "two", ["syncnet"]).values())
