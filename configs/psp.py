@@ -51,7 +51,14 @@ def stage_config(preset="demo"):
         loss=ConfigDict(
             {"l2_weight": 1.0, "lpips_weight": 0.8, "id_weight": 0.1, "w_norm_weight": 0.01}
         ),
-        optimizer=common.adam(2e-3, clip_norm=1.0) if demo else common.adam(1e-4, name="ranger"),
+        optimizer=ConfigDict(
+            {
+                "encoder": common.adam(2e-3, clip_norm=1.0),
+                "generator": common.adam(2e-3, clip_norm=1.0),
+            }
+        )
+        if demo
+        else common.adam(1e-4, name="ranger"),
         data=ConfigDict({"kind": "clips", "clip_frames": 64} if demo else {"kind": "frames"}),
         batch_size=8,
         num_steps=1_000 if demo else 500_000,

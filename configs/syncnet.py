@@ -27,7 +27,7 @@ def stage_config(preset="demo"):
         ),
         loss=ConfigDict(
             {
-                "temperature": 0.07,
+                "temperature": 0.15 if demo else 0.07,
                 "num_anchors": 9,
                 "min_gap_frames": 2,
                 "shift_weight": 1.0,

@@ -19,6 +19,7 @@ from jaxtalk.core.state import TrainState, ema_update
 from jaxtalk.nn.stylegan3 import w_avg
 from jaxtalk.pretraining.psp.model import make_networks, make_terms
 
+NETWORKS = ("encoder", "generator")
 EMA_WARMUP_STEPS = 10
 
 
@@ -27,9 +28,8 @@ def autoencoder_stage(config):
     model, num_frames = config.model, config.data.clip_frames
     encoder, generator = make_networks(model)
     terms = make_terms(config)
-    optimizer = make_optimizer(config.optimizer)
+    optimizers = {name: make_optimizer(config.optimizer[name]) for name in NETWORKS}
     image_shape = (model.image_size, model.image_size, 3)
-    networks = ("encoder", "generator")
 
     def init(rng, frozen):
         variables = {
@@ -37,8 +37,8 @@ def autoencoder_stage(config):
             # A copy: the state is donated, the frozen weights are not.
             "generator": jax.tree.map(jnp.copy, frozen["stylegan3"]["generator"]),
         }
-        params = {name: variables[name]["params"] for name in networks}
-        return TrainState.create(variables, {"all": optimizer.init(params)}, ema_networks=networks)
+        opt_state = {name: optimizers[name].init(variables[name]["params"]) for name in NETWORKS}
+        return TrainState.create(variables, opt_state, ema_networks=NETWORKS)
 
     def train_step(state, frozen, batch, rng, *, flags):
         del flags
@@ -65,15 +65,15 @@ def autoencoder_stage(config):
             return metrics["loss"], (stats, metrics)
 
         grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state["all"], state.params)
-        state = state.replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            stats=stats,
-            opt_state={"all": opt_state},
-        )
+        params, opt_state = {}, {}
+        for name in NETWORKS:
+            updates, opt_state[name] = optimizers[name].update(
+                grads[name], state.opt_state[name], state.params[name]
+            )
+            params[name] = optax.apply_updates(state.params[name], updates)
+        state = state.replace(step=state.step + 1, params=params, stats=stats, opt_state=opt_state)
         decay = jnp.minimum(model.ema_decay, state.step / (state.step + EMA_WARMUP_STEPS))
-        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in networks}
+        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in NETWORKS}
         return state.replace(ema=ema), metrics
 
     def reconstruct(state, real):
