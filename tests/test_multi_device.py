@@ -152,7 +152,9 @@ def test_a_real_stage_on_eight_devices(dataset, tmp_path):
     assert found.keys() == expected.keys()
     assert ("syncnet", 3, "eval/loss") in expected
     for name in names:
-        np.testing.assert_allclose(found[name], expected[name], rtol=2e-3, err_msg=str(name))
+        # The last bits of a sum can turn a rank round: of 32 clips, let that be two.
+        tolerance = {"atol": 2 / 32} if "recall" in name[2] else {"rtol": 2e-3}
+        np.testing.assert_allclose(found[name], expected[name], **tolerance, err_msg=str(name))
 
 
 def test_two_processes_read_their_shares_of_a_corpus(dataset, tmp_path):
