@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 # The demo preset has fewer channels and pixels, and the same networks, losses and stages.
 PRESETS = {
-    "demo": {"image_size": 64, "w_dim": 64, "num_ws": 16, "dtype": "float32"},
+    "demo": {"image_size": 64, "w_dim": 48, "num_ws": 16, "dtype": "float32"},
     "paper": {"image_size": 256, "w_dim": 512, "num_ws": 16, "dtype": "bfloat16"},
 }
 

@@ -3,7 +3,7 @@
   python -m jaxtalk.train --config configs/psp.py            frozen stages from the bundle
   python -m jaxtalk.train --config configs/psp.py:scratch    trains the stages before it, too
 
-Demo: 2 CPU cores, about 10 minutes for this stage.
+Demo: 2 CPU cores, about an hour for this stage.
 Paper: 500k steps, batch 8, on the frozen generator.
 
 Deviation of the demo: `model.train_generator` is true. A few CPU minutes of adversarial training
@@ -33,7 +33,7 @@ def stage_config(preset="demo"):
                 "encoder": {
                     "num_styles": size.num_ws,
                     "w_dim": size.w_dim,
-                    "width": 12 if demo else 64,
+                    "width": 10 if demo else 64,
                     "coarse": 3,
                     "middle": 7,
                 },
@@ -53,15 +53,16 @@ def stage_config(preset="demo"):
         ),
         optimizer=ConfigDict(
             {
-                "encoder": common.adam(2e-3, clip_norm=1.0),
+                "encoder": common.adam(2e-4, clip_norm=1.0),
+                # Its weights are of unit variance (equalised learning rate), the encoder's small.
                 "generator": common.adam(2e-3, clip_norm=1.0),
             }
         )
         if demo
         else common.adam(1e-4, name="ranger"),
         data=ConfigDict({"kind": "clips", "clip_frames": 64} if demo else {"kind": "frames"}),
-        batch_size=8,
-        num_steps=1_000 if demo else 500_000,
+        batch_size=4 if demo else 8,
+        num_steps=8_000 if demo else 500_000,
     )
 
 

@@ -43,12 +43,12 @@ def stage_config(preset="demo"):
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 16 if demo else 32,
-                    "motion_width": 64 if demo else 128,
+                    "motion_width": 48 if demo else 128,
                     "motion_dim": 32,
                     "audio_dim": 32,
-                    "lstm_width": 64 if demo else 256,
+                    "lstm_width": 48 if demo else 256,
                     "flow_clamp": 1.5,
-                    "smoothing_width": 64 if demo else 128,
+                    "smoothing_width": 48 if demo else 128,
                     "smoothing_radius": 2,
                     "smoothing_sigma": 1.0,
                 },
@@ -60,6 +60,7 @@ def stage_config(preset="demo"):
                 "syncnet": {
                     "width": sync.width,
                     "audio_width": sync.audio_width,
+                    "first_row": sync.first_row,
                     "embedding_dim": sync.embedding_dim,
                 },
                 "ema_decay": 0.99 if demo else 0.999,

@@ -21,7 +21,9 @@ def stage_config(preset="demo"):
                 "dtype": size.dtype,
                 "image_size": size.image_size,
                 "width": 8 if demo else 64,
-                "audio_width": 16 if demo else 64,
+                "audio_width": 12 if demo else 64,
+                # The lower half of the frame, as Wav2Lip's expert has it.
+                "first_row": 0.5,
                 "embedding_dim": 128 if demo else 512,
             }
         ),

@@ -41,6 +41,7 @@ def make(config):
     net = SyncNet(
         width=model.width,
         audio_width=model.audio_width,
+        first_row=model.first_row,
         embedding_dim=model.embedding_dim,
         dtype=jnp.dtype(model.dtype),
     )
