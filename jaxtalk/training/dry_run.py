@@ -3,6 +3,7 @@
 import collections
 
 import jax
+from jax.extend.core import Var, jaxprs_in_params
 
 from jaxtalk.core.batch import example_batch
 from jaxtalk.core.errors import config_faults_of
@@ -18,6 +19,7 @@ _COLUMNS = (
     "parameters",
     "state MB",
     "frozen MB",
+    "peak MB",
     "GFLOP/step",
 )
 
@@ -25,8 +27,10 @@ _COLUMNS = (
 def table(config, jobs):
     """The jobs of `recipe.plan` as text.
 
-    Parameters are those that the stage trains. State is what a step changes: parameters,
-    statistics, optimizer, averages; activations come on top. GFLOP is XLA's count for the whole
+    Parameters are those that the stage trains, or that its finished weights hold. State is what a
+    step changes: parameters, statistics, optimizer, averages. Peak is what a step holds at most,
+    state, frozen weights and activations of the whole batch together (a mesh of N devices splits
+    the batch among them), if nothing is fused: an upper bound. GFLOP is XLA's count for the whole
     batch, before optimisation, averaged over the first steps ("?" where XLA gives none).
     """
     variables, rows = {}, [_COLUMNS]
@@ -35,13 +39,14 @@ def table(config, jobs):
         if job.weights:
             variables[job.name] = _shapes(checkpoint.load_weights(job.weights)[0])
             where = f"{job.origin}: {job.weights}"
-            rows.append((job.name, job.module, where, *["-"] * (len(_COLUMNS) - 3)))
+            size = sum(_num_parameters(network) for network in variables[job.name].values())
+            rows.append((job.name, job.module, where, "-", "-", f"{size:,}", *["-"] * 4))
             continue
         frozen = {name: variables[name] for name in job.stage.frozen}
         with config_faults_of(job.name):
             state = jax.eval_shape(job.stage.init, jax.random.key(0), frozen)
             variables[job.name] = jax.eval_shape(job.stage.export, state, frozen)
-            gflop = _gflop(job.stage, state, frozen, values)
+            peak, gflop = _cost(job.stage, state, frozen, values)
         rows.append(
             (
                 job.name,
@@ -52,6 +57,7 @@ def table(config, jobs):
                 f"{sum(leaf.size for leaf in jax.tree.leaves(state.params)):,}",
                 f"{_megabytes(state):.1f}",
                 f"{_megabytes(frozen):.1f}",
+                f"{peak:,.0f}",
                 gflop,
             )
         )
@@ -61,20 +67,47 @@ def table(config, jobs):
     )
 
 
-def _gflop(stage, state, frozen, values):
-    """GFLOP of an average step."""
+def _num_parameters(variables):
+    return sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
+
+
+def _cost(stage, state, frozen, values):
+    """MB that the largest step holds, and GFLOP of an average step as text."""
     batch = _shapes(example_batch(stage.batch_spec, values.batch_size))
     steps = range(min(values.num_steps, SAMPLE_STEPS))
     counts = collections.Counter(stage.flags_at(step) for step in steps)
     step = jax.jit(stage.train_step, static_argnames="flags")
-    total = 0.0
+    peak, flop = 0, 0.0
     for flags, count in counts.items():
-        lowered = step.lower(state, frozen, batch, jax.random.key(0), flags=flags)
-        cost = lowered.cost_analysis()
-        if not cost or "flops" not in cost:
-            return "?"
-        total += count * cost["flops"]
-    return f"{total / len(steps) / 1e9:.1f}"
+        traced = step.trace(state, frozen, batch, jax.random.key(0), flags=flags)
+        peak = max(peak, peak_bytes(traced.jaxpr.jaxpr))
+        cost = traced.lower().cost_analysis() or {}
+        flop += count * cost.get("flops", float("nan"))
+    return peak / 1e6, "?" if flop != flop else f"{flop / len(steps) / 1e9:.1f}"
+
+
+def peak_bytes(jaxpr):
+    """Bytes alive at once when the equations of a jaxpr run in order, each value freed after its
+    last use; its inputs (and constants) live to the end."""
+    held = [*jaxpr.invars, *jaxpr.constvars]
+    kept = {v for v in [*held, *jaxpr.outvars] if isinstance(v, Var)}
+    last_use = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if isinstance(v, Var)}
+    live = peak = sum(_bytes(v) for v in held)
+    for i, equation in enumerate(jaxpr.eqns):
+        inside = [
+            peak_bytes(inner) - sum(_bytes(v) for v in [*inner.invars, *inner.outvars])
+            for inner in jaxprs_in_params(equation.params)
+        ]
+        live += sum(_bytes(v) for v in equation.outvars)
+        peak = max(peak, live + max([0, *inside]))
+        used = {v for v in [*equation.invars, *equation.outvars] if isinstance(v, Var)}
+        live -= sum(_bytes(v) for v in used - kept if last_use.get(v, i) == i)
+    return peak
+
+
+def _bytes(variable):
+    aval = variable.aval
+    return getattr(aval, "size", 0) * getattr(getattr(aval, "dtype", None), "itemsize", 0)
 
 
 def _shapes(tree):

@@ -3,6 +3,8 @@ import json
 import re
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -183,6 +185,7 @@ def test_table_of_the_plan(config, tmp_path):
     rows = [re.split(r"  +", line) for line in text.splitlines()]
     assert [row[0] for row in rows] == ["stage", "psp", "styletalker"]
     assert rows[1][2] == f"bundle: {tmp_path}/bundle/tiny/psp"
+    assert dict(zip(rows[0], rows[1]))["parameters"] == "3", "of the weights that `save` wrote"
     column = dict(zip(rows[0], rows[2]))
     # Convolution, scale and offset, dense.
     assert column["parameters"] == str(3 * 3 * 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3)
@@ -199,6 +202,21 @@ def test_table_counts_the_work_of_a_step():
     # One convolution forward and the gradient of its kernel; the rest is small beside it.
     forward = 2 * 512 * 8 * 8 * 3 * 3 * 3 * 64 / 1e9
     assert 0.7 < float(row.split()[-1]) / (2 * forward) < 1.5
+
+
+def test_peak_counts_what_is_alive_at_once():
+    """Three arrays of 4 kB: the input, a sum that dies, and one of the next two."""
+
+    def chain(x):
+        return jnp.exp(jnp.sin(jnp.cos(x)))
+
+    x = jnp.zeros(1000)
+    expected = 3 * 4000
+    assert dry_run.peak_bytes(jax.make_jaxpr(chain)(x).jaxpr) == expected
+    assert dry_run.peak_bytes(jax.make_jaxpr(jax.jit(chain))(x).jaxpr) == expected
+    # Backwards, the three derivatives wait for their turn.
+    grad = jax.make_jaxpr(jax.grad(lambda x: chain(x).sum()))(x).jaxpr
+    assert expected < dry_run.peak_bytes(grad) <= 2 * expected
 
 
 @pytest.mark.parametrize("key", ["batch_size", "num_steps", "log_every", "eval_every"])
