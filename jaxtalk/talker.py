@@ -31,8 +31,8 @@ from jaxtalk.media.audio import (
 from jaxtalk.media.face import portrait_crop
 from jaxtalk.media.image import MIN_SIDE_PX, read_image
 from jaxtalk.media.video import read_video
-from jaxtalk.nn.psp import Encoder
-from jaxtalk.nn.stylegan3 import Generator, w_avg
+from jaxtalk.nn.psp import Encoder, style_codes
+from jaxtalk.nn.stylegan3 import Generator
 from jaxtalk.ops.mel import mel_windows
 from jaxtalk.systems.styletalker import generate as system
 from jaxtalk.systems.styletalker.model import make_model
@@ -63,8 +63,7 @@ class Talker:
         self._variables = jax.device_put(variables)
 
         def encode(variables, frames):
-            offsets = encoder.apply(variables["encoder"], to_unit(frames))
-            return offsets + w_avg(variables["generator"])
+            return style_codes(encoder, variables, to_unit(frames))
 
         def block(variables, inputs, carry, rng, temperature):
             w, carry = system.generate_block(

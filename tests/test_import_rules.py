@@ -17,7 +17,7 @@ RULES = {
     "jaxtalk.losses": ("jaxtalk.nn", "jaxtalk.ops"),
     "jaxtalk.metrics": ("jaxtalk.nn", "jaxtalk.ops"),
     "jaxtalk.data": ("jaxtalk.media", "jaxtalk.core"),
-    "jaxtalk.training": ("jaxtalk.core",),
+    "jaxtalk.training": ("jaxtalk.core", "jaxtalk.media"),
     "jaxtalk.pretrained": ("jaxtalk.nn",),
     "jaxtalk.systems.*": ("jaxtalk.core", "jaxtalk.ops", "jaxtalk.nn", "jaxtalk.losses"),
     "jaxtalk.pretraining.*": ("jaxtalk.core", "jaxtalk.ops", "jaxtalk.nn", "jaxtalk.losses"),

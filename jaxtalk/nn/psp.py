@@ -14,6 +14,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxtalk.nn.ir_se import Backbone, torch_init
+from jaxtalk.nn.stylegan3 import w_avg
 
 TAPS = (6, 20, 23)
 
@@ -41,6 +42,20 @@ def strided_patches(x):
     return jnp.concatenate(
         [x[..., i : i + height : 2, j : j + width : 2, :] for i, j in shifts], -1
     )
+
+
+def style_codes(encoder, variables, images):
+    """w+ codes: the encoder's offsets, from the mean code of the generator.
+
+    Args:
+      encoder: an `Encoder`.
+      variables: {"encoder": ..., "generator": ...}.
+      images: [B, H, W, 3] in [-1, 1].
+
+    Returns:
+      float32 [B, num_ws, w_dim].
+    """
+    return encoder.apply(variables["encoder"], images) + w_avg(variables["generator"])
 
 
 class Map2Style(nn.Module):

@@ -9,12 +9,12 @@ import math
 import os
 import pathlib
 
-import av
 import jax
 import numpy as np
 from PIL import Image
 
-from jaxtalk.core.batch import FPS, to_uint8
+from jaxtalk.core.batch import to_uint8
+from jaxtalk.media.video_writer import VideoWriter
 
 MAX_EXAMPLES = 16  # pictures of a grid
 MAX_VIDEOS = 4
@@ -71,7 +71,9 @@ class MetricWriter:
             array = to_uint8(np.asarray(jax.device_get(array), np.float32))
             if array.ndim == 5:
                 array = array[:MAX_VIDEOS]
-                _write_mp4(directory / f"{step:08d}.mp4", np.concatenate(array, axis=2))
+                with VideoWriter(directory / f"{step:08d}.mp4") as video:
+                    for frame in np.concatenate(array, axis=2):
+                        video.write(frame)
                 picture = contact_sheet(array)
             else:
                 picture = grid(array[:MAX_EXAMPLES])
@@ -151,19 +153,3 @@ def _summary_writer(directory, step):
         say("tensorboardX is not installed: no TensorBoard files (pip install tensorboardX)")
         return None
     return SummaryWriter(str(directory), purge_step=step + 1 if step else None)
-
-
-def _write_mp4(path, frames):
-    """uint8 [T, H, W, 3] -> mp4; odd sizes lose their last row or column, as H.264 wants."""
-    frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
-    temporary = path.with_name(f".{path.name}")
-    with av.open(str(temporary), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "18", "preset": "veryfast"}
-        for frame in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-    os.replace(temporary, path)

@@ -6,8 +6,8 @@ from jaxtalk.core.batch import to_unit
 from jaxtalk.losses.identity import identity
 from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.lpips import LPIPS
-from jaxtalk.nn.psp import Encoder
-from jaxtalk.nn.stylegan3 import Generator, w_avg
+from jaxtalk.nn.psp import Encoder, style_codes
+from jaxtalk.nn.stylegan3 import Generator
 
 
 def make_networks(model):
@@ -18,18 +18,12 @@ def make_networks(model):
 
 
 def make_encode(config):
-    """encode(variables, frames) -> style codes, with what this stage exports.
+    """encode(variables, frames) -> `style_codes`, with what this stage exports.
 
-    `variables` is {"encoder": ..., "generator": ...}, `frames` uint8 [N, H, W, 3]; the codes are
-    float32 [N, num_ws, w_dim], the mean code included. Pure: wrap it in `jax.jit`.
+    `frames` is uint8 [N, H, W, 3]. Pure: wrap it in `jax.jit`.
     """
     encoder, _ = make_networks(config.model)
-
-    def encode(variables, frames):
-        offsets = encoder.apply(variables["encoder"], to_unit(frames))
-        return offsets + w_avg(variables["generator"])
-
-    return encode
+    return lambda variables, frames: style_codes(encoder, variables, to_unit(frames))
 
 
 def make_terms(config):
