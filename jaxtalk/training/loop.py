@@ -24,14 +24,20 @@ import pathlib
 import zlib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxtalk.core.errors import UserError, config_faults_of
+from jaxtalk.core.errors import config_faults_of
 from jaxtalk.training import config_diff
 from jaxtalk.training import mesh as mesh_lib
 from jaxtalk.training.checkpoint import Checkpoints, digest, save_weights
+from jaxtalk.training.checks import (
+    check_same_run,
+    check_state,
+    last_good_named,
+    select,
+    warn_at_chance,
+)
 from jaxtalk.training.interrupt import StopSignals
 from jaxtalk.training.meter import Clock, Meter
 from jaxtalk.training.metric_writer import MetricWriter, listed, progress, say, write_text
@@ -80,7 +86,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
     )
 
     def on_devices(batch):
-        checked = _select(stage, batch, share["batch_size"], config.dataset.name)
+        checked = select(stage, batch, share["batch_size"], config.dataset.name)
         return mesh_lib.to_global(split, checked)
 
     # ---- State, born sharded ----
@@ -107,7 +113,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
         Checkpoints(directory / "checkpoints") as checkpoints,
         MetricWriter(directory, checkpoints.latest_step() or 0) as writer,
         StopSignals() as stop,
-        _last_good_named(name, checkpoints),
+        last_good_named(name, checkpoints),
     ):
         # ---- Begin or resume ----
         start, best = checkpoints.latest_step() or 0, None
@@ -115,7 +121,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             where = f"checkpoint {checkpoints.directory / str(start)}"
             run = checkpoints.read_run(start)
             if not accept_changes:
-                _check_same_run(where, run, config, name, trained_on)
+                check_same_run(where, run, config, name, trained_on)
             state = checkpoints.restore(start, mesh_lib.with_sharding(abstract, shardings))
             best = run["best"]
             # The loader begins a new epoch where the number of processes has changed.
@@ -159,7 +165,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
                     best = {"step": step, "value": scores[stage.best[0]]}
                 say(f"{name} {step}/{values.num_steps}  held out  {listed(scores)}")
                 if 4 * step > values.num_steps:
-                    _warn_at_chance(name, scores)
+                    warn_at_chance(name, scores)
 
             # ---- Pictures ----
             if last or step % values.preview_every == 0:
@@ -172,7 +178,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             if last or stopped or improved or step % values.checkpoint_every == 0:
                 with clock.paused():
                     meter.check()
-                    _check_state(state, step)
+                    check_state(state, step)
                     run = {
                         "config": config_diff.to_json(config),
                         **trained_on,
@@ -231,19 +237,6 @@ def _evaluate(eval_step, state, frozen, batches):
     return {name: float(np.mean(np.concatenate(v))) for name, v in collected.items()}
 
 
-def _warn_at_chance(name, scores):
-    """Says so when a stage that matches sound and picture has learned nothing."""
-    recall, chance = scores.get("recall_at_1"), scores.get("chance")
-    if recall is not None and chance is not None and recall < 2 * chance:
-        say(
-            f"WARNING: {name}: recall_at_1 is {recall:.3f}, where guessing gives {chance:.3f}: it "
-            "has not learned to match sound and picture, and what is trained on it will not "
-            "either. Likely causes: sound and picture of the clips are out of step "
-            "(av_offset_frames), the video is not 25 frames per second, the mel windows are not "
-            "those of the frames, or the mouth cannot be seen"
-        )
-
-
 def _is_better(best_by, scores, best):
     """Whether `scores` beat the best so far by (name, "min" | "max"); not a number never does."""
     name, mode = best_by
@@ -258,79 +251,3 @@ def _export(stage, state, frozen, config, directory):
     """Writes the weights that later stages take, from process 0."""
     if jax.process_index() == 0:
         save_weights(directory, jax.device_get(stage.export(state, frozen)), config)
-
-
-def _select(stage, batch, batch_size, corpus):
-    """What the stage takes of a batch.
-
-    Raises:
-      UserError: the corpus lacks a field, or gives arrays of other shapes, such as larger frames.
-    """
-    missing = sorted(stage.batch_spec.keys() - batch.keys())
-    if missing:
-        raise UserError(
-            f"{stage.name}: found no {', '.join(missing)} in {corpus}, expected a corpus that has "
-            "it; build it with that field, or change dataset.name"
-        )
-    for key, (shape, dtype) in stage.batch_spec.items():
-        found, expected = batch[key], (batch_size, *shape)
-        if found.shape != expected or found.dtype != dtype:
-            raise UserError(
-                f"{stage.name}: found {key} {found.dtype}{list(found.shape)} in {corpus}, expected "
-                f"{np.dtype(dtype).name}{list(expected)}; change dataset.name or {stage.name}.model"
-            )
-    return {key: batch[key] for key in stage.batch_spec}
-
-
-@jax.jit
-def _is_finite(array):
-    return jnp.isfinite(array).all()
-
-
-def _check_state(state, step):
-    """A step may turn weights into NaN although its losses are finite; such a state is not saved.
-
-    Raises:
-      FloatingPointError: names the step and the first leaves.
-    """
-    leaves = [
-        (jax.tree_util.keystr(path, simple=True, separator="/"), _is_finite(leaf))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
-        if jnp.issubdtype(leaf.dtype, jnp.inexact)
-    ]
-    bad = [name for name, finite in leaves if not finite]
-    if bad:
-        raise FloatingPointError(f"step {step}: not finite: {config_diff.shorten(bad)}")
-
-
-@contextlib.contextmanager
-def _last_good_named(name, checkpoints):
-    """Tells the person what is left when a value stops being finite."""
-    try:
-        yield
-    except FloatingPointError as error:
-        checkpoints.wait()
-        step = checkpoints.latest_step()
-        kept = (
-            f"checkpoint {checkpoints.directory / str(step)} is good: go on from it with a lower "
-            "learning rate and --accept_changes"
-            if step
-            else "no checkpoint was saved before: lower the learning rate"
-        )
-        raise UserError(f"{name}: {error}; {kept}, or look for the cause with --debug") from error
-
-
-def _check_same_run(where, run, config, name, trained_on):
-    """Raises UserError that names both sides of what differs."""
-    lines = config_diff.differences(
-        {
-            **config_diff.run_values(run["config"], name),
-            **{key: run.get(key) for key in trained_on},
-        },
-        {**config_diff.run_values(config, name), **trained_on},
-    )
-    if lines:
-        raise UserError(
-            f"{where} is of another configuration: {config_diff.shorten(lines)}; give another "
-            "--workdir or the values it was made with, or --accept_changes to go on all the same"
-        )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.training import loop
+from jaxtalk.training import checks, loop
 from jaxtalk.training.checkpoint import load_weights
 from tests.training import tiny_stage
 
@@ -132,23 +132,23 @@ def test_loss_that_is_not_finite(tmp_path):
 def test_weights_that_are_not_finite_are_not_saved():
     state = {"ema": {"a": jnp.ones(2)}, "params": {"b": jnp.array([0.0, jnp.inf])}}
     with pytest.raises(FloatingPointError, match=r"step 3: not finite: params/b$"):
-        loop._check_state(state, 3)
-    loop._check_state({"count": jnp.zeros((), jnp.int32), "a": jnp.ones(2)}, 3)
+        checks.check_state(state, 3)
+    checks.check_state({"count": jnp.zeros((), jnp.int32), "a": jnp.ones(2)}, 3)
 
 
 def test_batch_of_another_corpus():
     stage = tiny_stage.make(tiny_stage.get_config().psp)
     frames = np.zeros((8, 16, 16, 3), np.uint8)
     with pytest.raises(UserError) as error:
-        loop._select(stage, {"frames": frames}, 8, "noise/large")
+        checks.select(stage, {"frames": frames}, 8, "noise/large")
     assert str(error.value) == (
         "psp: found frames uint8[8, 16, 16, 3] in noise/large, expected uint8[8, 8, 8, 3]; "
         "change dataset.name or psp.model"
     )
     with pytest.raises(UserError, match="psp: found no frames in noise, expected a corpus"):
-        loop._select(stage, {"video": frames}, 8, "noise")
+        checks.select(stage, {"video": frames}, 8, "noise")
     batch = {"frames": frames[:, :8, :8], "more": np.zeros(3)}
-    assert list(loop._select(stage, batch, 8, "noise")) == ["frames"]
+    assert list(checks.select(stage, batch, 8, "noise")) == ["frames"]
 
 
 @pytest.mark.parametrize(
