@@ -6,15 +6,14 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.iresnet import DEPTHS, IResNet
 from jaxtalk.pretrained import iresnet
-from tests import golden_files, input_gradient, weight_rule
+from tests import golden_files, input_gradient, random_variables, weight_rule
 
 
 @pytest.fixture(scope="module")
 def small():
     module = IResNet(num_layers=18, width=2, embedding_dim=8, image_size=32)
     images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3), minval=-1)
-    rng = jax.random.key(1, impl="rbg")
-    return module, jax.jit(module.init)(rng, images), images
+    return module, random_variables.draw(module, images), images
 
 
 @pytest.mark.parametrize("num_layers", [50, 100])
@@ -53,23 +52,6 @@ def test_gradient_of_the_images(small):
     module, variables, images = small
     wide = module.clone(dtype=jnp.float64)
     input_gradient.assert_matches_differences(lambda x: wide.apply(variables, x), images)
-
-
-def test_training_reaches_every_parameter(small):
-    module, variables, images = small
-    target = jax.random.normal(jax.random.key(2), (3, 8))
-
-    def loss(params):
-        values = {**variables, "params": params}
-        embedding, _ = module.apply(values, images, train=True, mutable="batch_stats")
-        return jnp.sum(embedding * target)
-
-    for path, leaf in jax.tree_util.tree_leaves_with_path(
-        jax.jit(jax.grad(loss))(variables["params"])
-    ):
-        assert np.isfinite(leaf).all(), path
-        if jax.tree_util.keystr(path) != "['dense']['bias']":  # the norm behind it cancels it
-            assert np.abs(leaf).max() > 0, path
 
 
 def test_other_sizes_are_refused(small):
