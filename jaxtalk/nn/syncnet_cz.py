@@ -5,6 +5,7 @@ three-dimensional convolutions see the five frames of a window once, in the firs
 two-dimensional ones over stacked frames here.
 """
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -60,13 +61,10 @@ class Embedder(nn.Module):
             x = nn.relu(batch_norm(f"norm_{i}", train=False, dtype=self.dtype)(x))
             if pooling:
                 x = max_pool(x, *pooling)
-        x = nn.Dense(self.width, kernel_init=torch_init, dtype=self.dtype, name="dense_0")(
-            x[:, 0, 0]
-        )
+        dense = functools.partial(nn.Dense, kernel_init=torch_init, dtype=self.dtype)
+        x = dense(self.width, name="dense_0")(x[:, 0, 0])
         x = nn.relu(batch_norm("dense_norm", train=False, dtype=self.dtype)(x))
-        x = nn.Dense(self.embedding_dim, kernel_init=torch_init, dtype=self.dtype, name="dense_1")(
-            x
-        )
+        x = dense(self.embedding_dim, name="dense_1")(x)
         return x.astype(jnp.promote_types(self.dtype, jnp.float32))
 
 

@@ -46,9 +46,9 @@ def test_full_width_matches_reference(reference):
 
 def test_missing_and_unexpected_names(reference):
     state = reference[2]
-    with pytest.raises(UserError, match="'netcnnlip.18.weight' is missing"):
+    with pytest.raises(UserError, match=r"'netcnnlip.18.weight' is missing"):
         syncnet_cz.from_state_dict({n: a for n, a in state.items() if n != "netcnnlip.18.weight"})
-    with pytest.raises(UserError, match="1 unexpected names, the first is 'netfclip.4.weight'"):
+    with pytest.raises(UserError, match=r"1 unexpected names, the first is 'netfclip.4.weight'"):
         syncnet_cz.from_state_dict({**state, "netfclip.4.weight": np.zeros(1)})
 
 
@@ -70,7 +70,7 @@ def test_gradient_of_the_frames(small):
 
 def test_other_shapes_are_refused(small):
     module, variables, frames, mfcc = small
-    with pytest.raises(ValueError, match="frames: found .1, 4, 224, 224, 3., expected .B, 5 or"):
+    with pytest.raises(ValueError, match=r"frames: found .1, 4, 224, 224, 3., expected .B, 5 or"):
         module.apply(variables, frames[:, :4], method="lip")
-    with pytest.raises(ValueError, match="mfcc: found .2, 13, 24., expected .B, 20 or more, 13"):
+    with pytest.raises(ValueError, match=r"mfcc: found .2, 13, 24., expected .B, 20 or more, 13"):
         module.apply(variables, mfcc.swapaxes(1, 2), method="audio")
