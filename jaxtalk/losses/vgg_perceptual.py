@@ -6,11 +6,10 @@ The real images' features are constants to the gradient, as in both references.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxtalk.losses.perceptual import average_pool_2x
 from jaxtalk.nn.vgg import IMAGENET_MEAN, IMAGENET_STD
-from jaxtalk.ops.upfirdn import upfirdn
+from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 
 NUM_SCALES = 4
 
@@ -20,29 +19,10 @@ def imagenet_normalized(images):
     return (images - jnp.asarray(IMAGENET_MEAN)) / jnp.asarray(IMAGENET_STD)
 
 
-def anti_aliased(images, factor):
-    """Gaussian filter and decimation of the first-order model (Siarohin et al. 2019).
-
-    Standard deviation (factor - 1) / 2, four of them to each side, zeros outside the image.
-
-    Args:
-      images: [B, H, W, C].
-      factor: how much smaller the result is; 1 gives the images back.
-
-    Returns:
-      [B, ceil(H / factor), ceil(W / factor), C]: every factor-th pixel, from the first.
-    """
-    if factor == 1:
-        return images
-    sigma = (factor - 1) / 2
-    radius = round(4 * sigma)
-    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
-    taps = tuple(float(tap) for tap in taps / taps.sum())
-    return upfirdn(images, taps, down=factor, padding=(radius, radius))
-
-
 def first_order_perceptual(*, real, fake, features, weight=10.0):
     """The first-order model's pyramid: full, half, quarter and eighth of the resolution.
+
+    Matches Siarohin et al. 2019.
 
     Args:
       real, fake: [B, H, W, 3] in [-1, 1], at least 128 pixels; the reference takes [0, 1], in
@@ -56,7 +36,7 @@ def first_order_perceptual(*, real, fake, features, weight=10.0):
     images = [(image.astype(jnp.float32) + 1) / 2 for image in (real, fake)]
     total = 0.0
     for scale in range(NUM_SCALES):
-        pair = [imagenet_normalized(anti_aliased(image, 2**scale)) for image in images]
+        pair = [imagenet_normalized(gaussian_downsample(image, 2**scale)) for image in images]
         total += sum(_distances(*map(features, pair)))
     return weight * total
 
