@@ -140,12 +140,17 @@ class AudioToKeypoints(nn.Module):
                 "phonemes, pose_maps, audio, a channel of feature_map: found [B, ...] of "
                 f"{found}, expected {expected}"
             )
-        poses = pose_maps.reshape(-1, POSE_MAP_SIZE, POSE_MAP_SIZE, 1).astype(self.dtype)
-        poses = gaussian_downsample(poses, POSE_MAP_SIZE // MAP_SIZE)
+        poses = pose_maps.reshape(-1, POSE_MAP_SIZE, POSE_MAP_SIZE, 1)
+        poses = poses.astype(jnp.promote_types(self.dtype, jnp.float32))
+        poses = gaussian_downsample(poses, POSE_MAP_SIZE // MAP_SIZE).astype(self.dtype)
         side = MAP_SIZE // 4
-        embedding = nn.Embed(NUM_PHONEMES, side * side, dtype=self.dtype, name="phoneme_embedding")(
-            phonemes
-        )
+        embedding = nn.Embed(
+            NUM_PHONEMES,
+            side * side,
+            embedding_init=nn.initializers.normal(1.0),
+            dtype=self.dtype,
+            name="phoneme_embedding",
+        )(phonemes)
         embedding = upsample_nearest(embedding.reshape(-1, side, side, 1), 4)
         source = MapEncoder(self.width, self.dtype, name="source_encoder")(
             jnp.concatenate([poses, embedding], axis=-1), train=train
