@@ -9,9 +9,8 @@ from jax import lax
 
 from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer
 from jaxtalk.ops.leaky_relu import leaky_relu
+from jaxtalk.ops.modulated_conv import RESAMPLE_TAPS
 from jaxtalk.ops.upfirdn import upfirdn
-
-RESAMPLE_TAPS = (0.125, 0.375, 0.375, 0.125)
 
 
 class EqualizedConv(nn.Module):

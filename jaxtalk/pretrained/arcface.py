@@ -1,7 +1,5 @@
 """Name map of the IR-SE-50 of pSp's identity loss (`model_ir_se50.pth`)."""
 
-import math
-
 import numpy as np
 
 from jaxtalk.pretrained import ir_se
@@ -23,17 +21,10 @@ def from_state_dict(state):
     backbone, stats = ir_se.backbone(state)
     norm, norm_stats = state.batch_norm("output_layer.0")
     affine, embedding_stats = state.batch_norm("output_layer.4")
-    # The dense layer sees the map flattened as (channel, row, column); here as (row, column,
-    # channel).
-    weight = state.array("output_layer.3.weight", 2)
-    channels = norm["scale"].size
-    side = math.isqrt(weight.shape[1] // channels)
-    kernel = weight.reshape(-1, channels, side, side).transpose(2, 3, 1, 0)
-    kernel = np.ascontiguousarray(kernel.reshape(weight.shape[1], weight.shape[0]))
     params = {
         "backbone": backbone,
         "norm": norm,
-        "dense": {"kernel": kernel, **state.bias("output_layer.3")},
+        "dense": state.dense_of_map("output_layer.3", norm["scale"].size),
     }
     if affine:
         params["dense"], embedding_stats = _folded(params["dense"], affine, embedding_stats)

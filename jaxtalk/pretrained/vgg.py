@@ -4,10 +4,10 @@ from jaxtalk.nn.vgg import SLICES
 from jaxtalk.pretrained.torch_layout import StateDict
 
 
-def layer_names():
+def layer_names(slices=SLICES):
     """(our name, slice from 1, index in torchvision's `features`) of each convolution."""
     index = 0
-    for i, (_, count) in enumerate(SLICES, start=1):
+    for i, (_, count) in enumerate(slices, start=1):
         for j in range(1, count + 1):
             yield f"conv{i}_{j}", i, index
             index += 2  # convolution, ReLU

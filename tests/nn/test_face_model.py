@@ -1,0 +1,120 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.io
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.nn import face_model
+from jaxtalk.pretrained import basel
+from tests import golden_files, input_gradient
+
+
+@pytest.fixture(scope="module")
+def reference():
+    arrays, meta = golden_files.load("resnet50_3dmm")
+    return arrays, meta["f32_vs_f64"]["geometry"]
+
+
+@pytest.fixture(scope="module")
+def fields(reference):
+    """The arrays as a user's file has them, counted from 1."""
+    stored = {n.removeprefix("model/"): a for n, a in reference[0].items() if "model/" in n}
+    return {
+        **{key: stored[key] for key in ("meanshape", "idBase", "exBase", "meantex", "texBase")},
+        "tri": stored["tri0"] + 1,
+        "point_buf": stored["point_buf0"] + 1,
+        "keypoints": stored["keypoints0"][None] + 1,
+    }
+
+
+def geometry(model, coefficients):
+    """All that the golden file has, by its names."""
+    face = face_model.split_coefficients(coefficients)
+    shape = face_model.face_shape(model, face.identity, face.expression)
+    rotation = face_model.rotation_matrix(face.angles)
+    transformed = face_model.moved(shape, rotation, face.translation)
+    camera = face_model.to_camera(transformed)
+    projected = face_model.project(camera)
+    texture = face_model.face_texture(model, face.texture)
+    normal = face_model.vertex_normals(model, shape)
+    rotated = jnp.matmul(normal, rotation, precision="highest")
+    return {
+        "shape": shape,
+        "rotation": rotation,
+        "transformed": transformed,
+        "camera": camera,
+        "proj": projected,
+        "landmarks68": face_model.landmarks(model, projected),
+        "texture": texture,
+        "normal": normal,
+        "normal_rotated": rotated,
+        "color": face_model.shaded(texture, rotated, face.light),
+    }
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_geometry_matches_reference(reference, fields, batch):
+    arrays, noise = reference
+    model = basel.from_fields(fields)
+    found = jax.jit(geometry)(model, arrays["geo/coeffs"][:batch])
+    for name, value in found.items():
+        golden_files.assert_close(value, arrays[f"geo/{name}"][:batch], noise[name])
+
+
+def test_gradient_of_the_coefficients(reference, fields):
+    coefficients = reference[0]["geo/coeffs"][:2]
+    function = functools.partial(geometry, basel.from_fields(fields))
+    input_gradient.assert_matches_differences(
+        lambda x: [function(x)[name] for name in ("landmarks68", "color")], coefficients
+    )
+
+
+def test_gradient_of_a_triangle_without_area_is_finite(fields):
+    model = basel.from_fields(fields)
+    points = jnp.zeros_like(model.mean_shape)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(face_model.vertex_normals(model, x))))(points)
+    assert np.isfinite(gradient).all()
+
+
+def test_other_coefficients_are_refused():
+    with pytest.raises(ValueError, match=r"coefficients: found \(2, 256\), expected \[..., 257\]"):
+        face_model.split_coefficients(jnp.zeros((2, 256)))
+
+
+def test_reads_a_file(tmp_path, reference, fields):
+    path = tmp_path / "BFM_model_front.mat"
+    scipy.io.savemat(path, {**fields, "skinmask": np.ones((1, 500))})
+    model = basel.load(path)
+    recentred = reference[0]["model/recentred_mean"]
+    np.testing.assert_allclose(model.mean_shape, recentred, atol=1e-6)
+    for found, expected in zip(model, basel.from_fields(fields)):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"idBase": None}, r"'idBase' is missing"),
+        ({"exBase": np.zeros((1500, 29))}, r"'exBase' is float64 \(1500, 29\), expected finite"),
+        ({"meantex": np.full((1, 1500), np.nan)}, r"'meantex' is float64"),
+        ({"keypoints": np.array([["a"] * 68])}, r"'keypoints' is <U1 \(1, 68\)"),
+        ({"tri": np.zeros((9, 3), np.int32)}, r"'tri' has numbers from 0 to 0, expected 1 to 500"),
+        ({"meanshape": np.zeros((1, 1499))}, r"'meanshape' has 1499 numbers"),
+    ],
+)
+def test_other_fields_are_refused(fields, changes, message):
+    changed = {key: value for key, value in {**fields, **changes}.items() if value is not None}
+    with pytest.raises(UserError, match=message):
+        basel.from_fields(changed)
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    broken = tmp_path / "broken.mat"
+    broken.write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    for path in (broken, tmp_path / "none.mat"):
+        with pytest.raises(UserError, match=r"found no readable .mat file") as error:
+            basel.load(path)
+        assert "\n" not in str(error.value)
