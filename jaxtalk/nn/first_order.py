@@ -97,7 +97,8 @@ class DenseMotionNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, source, driving_keypoints, source_keypoints, *, train):
-        source = gaussian_downsample(source.astype(jnp.float32), self.downscale)
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        source = gaussian_downsample(source.astype(wide), self.downscale)
         batch, height, width, channels = source.shape
         motions = sparse_motions(driving_keypoints, source_keypoints, height, width)
         count = motions.shape[1]
@@ -115,10 +116,10 @@ class DenseMotionNetwork(nn.Module):
         features = Hourglass(
             self.width, self.max_width, self.num_blocks, self.dtype, name="hourglass"
         )(x, train=train)
-        logits = conv(count, 7, self.dtype, "mask")(features).astype(jnp.float32)
+        logits = conv(count, 7, self.dtype, "mask")(features).astype(wide)
         mask = nn.softmax(logits, axis=-1)
         deformation = jnp.einsum("bhwk,bkhwi->bhwi", mask, motions, precision="highest")
-        occlusion = conv(1, 7, self.dtype, "occlusion")(features).astype(jnp.float32)
+        occlusion = conv(1, 7, self.dtype, "occlusion")(features).astype(wide)
         return DenseMotion(deformation, nn.sigmoid(occlusion), mask, deformed)
 
 
@@ -138,7 +139,7 @@ class Generator(nn.Module):
       keypoint_variance: of the bells that mark key points.
       align_corners: convention of all `grid_sample`s. The public weights were trained under
         PyTorch 1.0, where it was True; the PyTorch of today runs the same code with False.
-      dtype: of the convolutions; coordinates, masks and statistics are float32.
+      dtype: of the convolutions; coordinates, masks and statistics are float32 or wider.
 
     Deviation: convolution biases start at zero; the public code draws them.
 
@@ -190,4 +191,5 @@ class Generator(nn.Module):
             level = self.num_down - 1 - i
             x = block(level, 3, f"up_{i}")(upsample_nearest(x), train=train)
         x = conv(source.shape[-1], 7, self.dtype, "final")(x)
-        return Generated(nn.sigmoid(x.astype(jnp.float32)), warp(source), motion)
+        image = nn.sigmoid(x.astype(jnp.promote_types(self.dtype, jnp.float32)))
+        return Generated(image, warp(source), motion)

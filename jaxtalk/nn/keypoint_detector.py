@@ -41,7 +41,7 @@ class KeypointDetector(nn.Module):
       width, max_width, num_blocks: of the hourglass.
       temperature: divisor of the heat maps' logits.
       downscale: whole factor by which images are reduced first.
-      dtype: of the hourglass; heat maps and what follows are float32.
+      dtype: of the hourglass; heat maps and what follows are float32 or wider.
 
     Deviation: convolution biases start at zero; the public code draws them.
 
@@ -78,11 +78,12 @@ class KeypointDetector(nn.Module):
         features = self.features(images, train=train)
         logits = self.heatmap(features)
         batch, height, width, count = logits.shape
-        logits = logits.astype(jnp.float32).reshape(batch, -1, count)
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        logits = logits.astype(wide).reshape(batch, -1, count)
         # Weighted means as products and sums: XLA's matrix product on a CPU adds thousands of terms
         # one by one, with ten times the rounding error.
         heatmap = nn.softmax(logits / self.temperature, axis=1)[..., None]  # [B, N, K, 1]
         grid = coordinate_grid(height, width).reshape(-1, 1, 2)
-        maps = self.jacobian(features).astype(jnp.float32).reshape(batch, -1, count, 4)
+        maps = self.jacobian(features).astype(wide).reshape(batch, -1, count, 4)
         jacobian = jnp.sum(heatmap * maps, axis=1).reshape(batch, count, 2, 2)
         return Keypoints(jnp.sum(heatmap * grid, axis=1), jacobian)
