@@ -8,14 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxtalk.nn.hourglass import (
-    ConvBlock,
-    Hourglass,
-    ResidualBlock,
-    average_pool,
-    conv,
-    upsample_nearest,
-)
+from jaxtalk.nn.hourglass import ConvBlock, Hourglass, ResidualBlock, average_pool, conv
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 from jaxtalk.ops.warp import coordinate_grid, grid_sample, resize_bilinear
 
@@ -173,23 +166,23 @@ class Generator(nn.Module):
             name="dense_motion",
         )(source, driving_keypoints, source_keypoints, train=train)
 
-        def block(level, size, name):
+        def block(level, name, size=3, upsample=False):
             features = min(self.max_width, self.width * 2**level)
-            return ConvBlock(features, size, self.dtype, name=name)
+            return ConvBlock(features, size, upsample, self.dtype, name=name)
 
         def warp(x):
             deformation = resize_bilinear(motion.deformation, *x.shape[1:3])
             return grid_sample(x, deformation, align_corners=self.align_corners)
 
-        x = block(0, 7, "first")(source.astype(self.dtype), train=train)
+        x = block(0, "first", size=7)(source.astype(self.dtype), train=train)
         for i in range(self.num_down):
-            x = average_pool(block(i + 1, 3, f"down_{i}")(x, train=train))
+            x = average_pool(block(i + 1, f"down_{i}")(x, train=train))
         x = warp(x) * resize_bilinear(motion.occlusion, *x.shape[1:3]).astype(self.dtype)
         for i in range(self.num_bottleneck):
             x = ResidualBlock(self.dtype, name=f"bottleneck_{i}")(x, train=train)
         for i in range(self.num_down):
             level = self.num_down - 1 - i
-            x = block(level, 3, f"up_{i}")(upsample_nearest(x), train=train)
+            x = block(level, f"up_{i}", upsample=True)(x, train=train)
         x = conv(source.shape[-1], 7, self.dtype, "final")(x)
         image = nn.sigmoid(x.astype(jnp.promote_types(self.dtype, jnp.float32)))
         return Generated(image, warp(source), motion)

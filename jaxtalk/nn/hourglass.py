@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxtalk.nn.ir_se import batch_norm, torch_init
+from jaxtalk.ops.upsampled_conv import nearest_upsampled_conv
 
 
 def conv(features, size, dtype, name=None, padding="SAME"):
@@ -26,23 +27,41 @@ def average_pool(x):
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
 
-def upsample_nearest(x):
-    """Each pixel as a block of 2x2 pixels."""
-    batch, height, width, channels = x.shape
-    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
-    return x.reshape(batch, 2 * height, 2 * width, channels)
+class UpsampledConv(nn.Module):
+    """Nearest up-sampling by 2 and a 3x3 convolution: [B, H, W, C] -> [B, 2 H, 2 W, features]."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", torch_init, (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        y = nearest_upsampled_conv(x.astype(self.dtype), kernel.astype(self.dtype))
+        return y + bias.astype(self.dtype)
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation, ReLU: [B, H, W, C] -> [B, H, W, features]."""
+    """Convolution, batch normalisation, ReLU.
+
+    Attributes:
+      features: channels of the output.
+      size: of the kernel; 3 for up-sampling.
+      upsample: whether the input is up-sampled by 2 (nearest) first.
+      dtype: of the computation; batch statistics are float32.
+    """
 
     features: int
     size: int = 3
+    upsample: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x, *, train):
-        x = conv(self.features, self.size, self.dtype, "conv")(x)
+        if self.upsample:
+            x = UpsampledConv(self.features, self.dtype, name="conv")(x)
+        else:
+            x = conv(self.features, self.size, self.dtype, "conv")(x)
         return nn.relu(batch_norm("norm", train=train, dtype=self.dtype)(x))
 
 
@@ -90,16 +109,15 @@ class Hourglass(nn.Module):
                 f"{multiple}"
             )
 
-        def block(level, name):
+        def block(level, name, upsample=False):
             features = min(self.max_width, self.width * 2**level)
-            return ConvBlock(features, dtype=self.dtype, name=name)
+            return ConvBlock(features, upsample=upsample, dtype=self.dtype, name=name)
 
         skips = [x.astype(self.dtype)]
         for i in range(self.num_blocks):
             skips.append(average_pool(block(i + 1, f"down_{i}")(skips[-1], train=train)))
         x = skips.pop()
         for i in range(self.num_blocks):
-            level = self.num_blocks - 1 - i
-            x = block(level, f"up_{i}")(upsample_nearest(x), train=train)
+            x = block(self.num_blocks - 1 - i, f"up_{i}", upsample=True)(x, train=train)
             x = jnp.concatenate([x, skips.pop()], axis=-1)
         return x
