@@ -4,6 +4,8 @@ PyTorch keeps convolutions as [out, in, height, width] and dense layers as [out,
 [height, width, in, out] and [in, out].
 """
 
+import math
+
 import numpy as np
 
 from jaxtalk.core.errors import UserError
@@ -49,6 +51,21 @@ class StateDict:
         """Parameters of the `nn.Dense` that does the same over channels."""
         kernel = self.array(f"{name}.weight", 4)[:, :, 0, 0].T
         return {"kernel": np.ascontiguousarray(kernel), **self.bias(name)}
+
+    def dense(self, name):
+        """Parameters of `nn.Dense`."""
+        kernel = self.array(f"{name}.weight", 2).T
+        return {"kernel": np.ascontiguousarray(kernel), **self.bias(name)}
+
+    def dense_of_map(self, name, channels):
+        """Parameters of the `nn.Dense` behind a flattened square map of that many channels.
+
+        PyTorch flattens it as (channel, row, column), linen as (row, column, channel).
+        """
+        weight = self.array(f"{name}.weight", 2)
+        side = math.isqrt(weight.shape[1] // channels)
+        kernel = weight.reshape(-1, channels, side, side).transpose(2, 3, 1, 0)
+        return {"kernel": kernel.reshape(weight.shape[1], weight.shape[0]), **self.bias(name)}
 
     def batch_norm(self, name):
         """(parameters, statistics) of `nn.BatchNorm`; no parameters where it has none."""
