@@ -2,11 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from jaxtalk.nn.pirenderer import FaceRenderer
 from jaxtalk.pretrained import pirenderer
-from tests import golden_files, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 # Narrow, and shallow enough for finite differences; images of 16 pixels.
 NARROW = {
@@ -102,16 +101,8 @@ def small():
     images = rng.uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32)
     coefficients = rng.standard_normal((3, 13, 5)).astype(np.float32)
     renderer = FaceRenderer(**NARROW)
-    shapes = jax.eval_shape(renderer.init, jax.random.key(0), images, coefficients)["params"]
-
-    def draw(path, leaf):
-        values = rng.standard_normal(leaf.shape)
-        if "kernel" in jax.tree_util.keystr(path):
-            values = values / np.sqrt(np.prod(leaf.shape[:-1]))
-        return np.asarray(values, np.float32)
-
-    params = jax.tree_util.tree_map_with_path(draw, shapes)
-    return renderer, params, images, coefficients
+    variables = random_variables.draw(renderer, images, coefficients)
+    return renderer, variables["params"], images, coefficients
 
 
 def test_examples_do_not_mix(small):
@@ -124,36 +115,22 @@ def test_examples_do_not_mix(small):
     assert together.flow.shape == (3, 8, 8, 2) and together.image.shape == (3, 16, 16, 3)
 
 
-def test_gradients_match_finite_differences(small):
-    """With respect to image and coefficients, through the warp."""
+def test_gradients_match_finite_differences_and_reach_every_parameter(small):
+    """With respect to parameters, image and coefficients, through the warp."""
     _, params, images, coefficients = small
     with jax.enable_x64(True):
         renderer = FaceRenderer(**NARROW, dtype=jnp.float64)
-        params = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
 
-        @jax.jit
-        def render(images, coefficients):
+        def loss(params, images, coefficients):
             rendered = renderer.apply({"params": params}, images, coefficients)
             assert rendered.image.dtype == jnp.float64
-            return rendered
+            return jnp.mean((rendered.image - 0.1) ** 2)
 
-        inputs = (np.asarray(a[:1], np.float64) for a in (images, coefficients))
-        check_grads(render, tuple(inputs), order=1, modes=["rev"], rtol=1e-4, eps=1e-7)
-
-
-def test_training_reaches_every_parameter(small):
-    renderer, params, images, coefficients = small
-
-    @jax.jit
-    def grad(params):
-        def loss(params):
-            rendered = renderer.apply({"params": params}, images, coefficients)
-            return jnp.mean((rendered.image - images[::-1]) ** 2)
-
-        return jax.grad(loss)(params)
-
-    for path, leaf in jax.tree_util.tree_leaves_with_path(grad(params)):
-        assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
+        inputs = jax.tree.map(lambda a: np.asarray(a, np.float64), (params, images, coefficients))
+        value_and_grad = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
+        grads = gradients.assert_matches_differences(value_and_grad, inputs, step=1e-7)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.abs(leaf).max() > 0, path
 
 
 def test_bfloat16_still_renders_float32(small):

@@ -2,11 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from jaxtalk.nn.styletalk import LOWER_FACE, StyleEncoder, StyleTalk, phoneme_windows
 from jaxtalk.pretrained import styletalk
-from tests import golden_files, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 NARROW = {"width": 8, "num_heads": 2, "num_layers": 2, "hidden": 6, "embedding_dim": 4}
 
@@ -109,42 +108,33 @@ def test_examples_do_not_mix_and_padding_counts_for_nothing(small):
     np.testing.assert_allclose(together[2:], alone, rtol=0, atol=1e-5)
 
 
-def test_gradients_match_finite_differences(small):
-    """With respect to the clip of the style."""
+def test_gradients_match_finite_differences_and_reach_every_parameter(small):
     _, variables, windows, clip, mask = small
     with jax.enable_x64(True):
         network = StyleTalk(**NARROW, dtype=jnp.float64)
-        variables = jax.tree.map(lambda a: np.asarray(a, np.float64), variables)
 
-        @jax.jit
-        def coefficients(clip):
-            return network.apply(variables, windows, clip, mask)
-
-        clip = np.asarray(clip, np.float64)
-        assert coefficients(clip).dtype == jnp.float64
-        check_grads(coefficients, (clip,), order=1, modes=["rev"], rtol=1e-4, eps=1e-6)
-
-
-def test_training_reaches_every_parameter(small):
-    network, variables, windows, clip, mask = small
-
-    @jax.jit
-    def grad(params):
-        def loss(params):
-            rngs = {"dropout": jax.random.key(0, impl="rbg")}  # compiles in less time
-            found = network.apply(
-                *({"params": params}, windows, clip, mask), temperature=1.0, train=True, rngs=rngs
-            )
+        def loss(params, clip):
+            found = network.apply({"params": params}, windows, clip, mask, temperature=1.0)
             return jnp.mean((found - 1) ** 2)
 
-        return jax.grad(loss)(params)
-
-    for path, leaf in jax.tree_util.tree_leaves_with_path(grad(variables["params"])):
-        assert np.isfinite(leaf).all(), path
+        inputs = jax.tree.map(lambda a: np.asarray(a, np.float64), (variables["params"], clip))
+        value_and_grad = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+        grads, _ = gradients.assert_matches_differences(value_and_grad, inputs)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
         # A bias that all keys or all frames share has no effect on a softmax over them.
         without_effect = ("['key']['bias']", "['pool2']['bias']")
         if not jax.tree_util.keystr(path).endswith(without_effect):
             assert np.abs(leaf).max() > 0, path
+
+
+def test_training_needs_only_a_stream_for_dropout(small):
+    network, variables, windows, clip, mask = small
+
+    def train(rng):
+        inputs = windows, clip, mask
+        return network.apply(variables, *inputs, train=True, rngs={"dropout": rng})
+
+    assert jax.eval_shape(train, jax.random.key(0)).shape == (3, 4, 64)
 
 
 def test_each_decoder_makes_its_half_of_the_face(small):
