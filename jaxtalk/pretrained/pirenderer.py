@@ -1,0 +1,124 @@
+"""Name map of the public PIRenderer (`FaceGenerator`), also StyleTalk's renderer."""
+
+import itertools
+import re
+
+import numpy as np
+
+from jaxtalk.pretrained.torch_layout import StateDict
+
+# The first convolution and norm of the editing network's residual blocks have no effect.
+UNUSED = re.compile(r"editing_net\.decoder\.res\d+\.res\d+\.(conv|norm)1\.")
+
+
+def from_state_dict(state):
+    """Variables of `jaxtalk.nn.pirenderer.FaceRenderer`.
+
+    Args:
+      state: name -> numpy array, names like "warpping_net.flow_out.2.weight"; the public
+        checkpoints hold them under "net_G_ema".
+
+    Returns:
+      {"params"} of float32 arrays.
+
+    Raises:
+      UserError: a name is missing or unexpected.
+    """
+    state = StateDict({name: array for name, array in state.items() if not UNUSED.match(name)})
+    params = {
+        "mapping": _mapping(state, "mapping_net"),
+        "warping": _warping(state, "warpping_net"),
+        "editing": _editing(state, "editing_net"),
+    }
+    state.finish()
+    return {"params": params}
+
+
+def _count(state, name):
+    """Number of consecutive names, where `name` has {} in place of the index."""
+    return next(i for i in itertools.count() if name.format(i) not in state)
+
+
+def _temporal(state, name):
+    kernel = state.array(f"{name}.weight", 3).transpose(2, 1, 0)
+    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
+
+
+def _transposed(state, name):
+    kernel = state.array(f"{name}.weight", 4).transpose(2, 3, 0, 1)[::-1, ::-1]
+    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
+
+
+def _adain(state, name):
+    layers = {"shared": "mlp_shared.0", "gamma": "mlp_gamma", "beta": "mlp_beta"}
+    return {
+        ours: {
+            "kernel": state.array(f"{name}.{theirs}.weight", 2).T,
+            "bias": state.array(f"{name}.{theirs}.bias", 1),
+        }
+        for ours, theirs in layers.items()
+    }
+
+
+def _layer_norm(state, name):
+    return {
+        "scale": state.array(f"{name}.weight", 3).reshape(-1),
+        "bias": state.array(f"{name}.bias", 3).reshape(-1),
+    }
+
+
+def _conv_norm(state, name):
+    return {"conv": state.conv(f"{name}.model.0"), "norm": _layer_norm(state, f"{name}.model.1")}
+
+
+def _mapping(state, name):
+    params = {"first": _temporal(state, f"{name}.first.0")}
+    for i in range(_count(state, name + ".encoder{}.1.weight")):
+        params[f"layer_{i}"] = _temporal(state, f"{name}.encoder{i}.1")
+    return params
+
+
+def _warping(state, name):
+    encoder, decoder = f"{name}.hourglass.encoder", f"{name}.hourglass.decoder"
+    params = {
+        "first": state.conv(f"{encoder}.input_layer"),
+        "norm": _layer_norm(state, f"{name}.flow_out.0"),
+        "flow": state.conv(f"{name}.flow_out.2"),
+    }
+    num_down = _count(state, encoder + ".encoder{}.conv_0.weight")
+    for i in range(num_down):
+        block = f"{encoder}.encoder{i}"
+        params[f"down_{i}"] = {
+            **{norm: _adain(state, f"{block}.{norm}") for norm in ("norm_0", "norm_1")},
+            **{conv: state.conv(f"{block}.{conv}") for conv in ("conv_0", "conv_1")},
+        }
+    # The decoder's blocks are numbered by their level; the first has the highest.
+    for i in range(num_down):
+        block = f"{decoder}.decoder{num_down - 1 - i}"
+        if f"{block}.conv_0.weight" not in state:
+            break
+        params[f"up_{i}"] = {
+            **{norm: _adain(state, f"{block}.{norm}") for norm in ("norm_0", "norm_1", "norm_s")},
+            "conv_0": state.conv(f"{block}.conv_0"),
+            **{conv: _transposed(state, f"{block}.{conv}") for conv in ("conv_1", "conv_s")},
+        }
+    return params
+
+
+def _editing(state, name):
+    encoder, decoder = f"{name}.encoder", f"{name}.decoder"
+    params = {
+        "first": _conv_norm(state, f"{encoder}.first"),
+        "final": state.conv(f"{decoder}.final.model.0"),
+    }
+    num_levels = _count(state, encoder + ".down{}.model.0.weight")
+    for i in range(num_levels):
+        level = num_levels - 1 - i
+        params[f"down_{i}"] = _conv_norm(state, f"{encoder}.down{i}")
+        for ours in ("up", "jump"):
+            params[f"{ours}_{i}"] = _conv_norm(state, f"{decoder}.{ours}{level}")
+        for j in range(_count(state, f"{decoder}.res{level}.res{{}}.conv2.weight")):
+            block = f"{decoder}.res{level}.res{j}"
+            params[f"residual_{i}_{j}_conv"] = state.conv(f"{block}.conv2")
+            params[f"residual_{i}_{j}_norm"] = _adain(state, f"{block}.norm2")
+    return params

@@ -1,0 +1,277 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtalk.nn.first_order import Generator
+from jaxtalk.nn.keypoint_detector import KeypointDetector
+from jaxtalk.ops.gaussian_downsample import gaussian_downsample
+from jaxtalk.pretrained import first_order
+from tests import golden_files, gradients, weight_rule
+
+# Narrow, and small enough for finite differences; images of 32 pixels.
+DETECTOR = {"num_keypoints": 2, "width": 2, "max_width": 4, "num_blocks": 1, "downscale": 2}
+GENERATOR = {
+    **{"width": 2, "max_width": 4, "num_down": 1, "num_bottleneck": 1},
+    **{"motion_width": 2, "motion_max_width": 4, "motion_blocks": 1, "motion_downscale": 2},
+}
+IMAGES = ("source_u8", "driving_u8")
+
+
+def state_dicts(arrays, meta):
+    """The golden file's state dicts (detector, generator), made anew where they are not stored."""
+    if meta["state_dict_stored"]:
+        return [
+            {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+            for prefix in ("kp_detector/", "generator/")
+        ]
+    rule = meta["weight_rule"]
+    made = []
+    for table, seed in (("state_kp", "kp_detector_seed"), ("state_gen", "generator_seed")):
+        table = meta[table]["tensors_[shape,dtype,sum]"]
+        shapes = {name: shape for name, (shape, _, _) in table.items()}
+        state = weight_rule.weights(shapes, rule[seed], rule["gain"], rule["skip_names"])
+        for name, array in state.items():
+            np.testing.assert_allclose(array.sum(dtype=np.float64), table[name][2], atol=1e-6)
+        made.append(state)
+    detector = made[0]
+    detector["kp.weight"] = np.float32(1.5) * detector["kp.weight"]
+    detector["jacobian.weight"] = arrays["kp_jac_weight_scale"] * detector["jacobian.weight"]
+    identities = np.resize([1, 0, 0, 1], detector["jacobian.bias"].shape).astype(np.float32)
+    detector["jacobian.bias"] = np.float32(0.5) * detector["jacobian.bias"] + identities
+    return made
+
+
+def networks(meta):
+    """(detector, generator) of a golden file's sizes; the generator's `align_corners` is left."""
+    sizes, generator = meta["kp_detector_params"], meta["generator_params"]
+    motion = generator["dense_motion_params"]
+    detector = KeypointDetector(width=sizes["block_expansion"], max_width=sizes["max_features"])
+
+    def make(align_corners):
+        return Generator(
+            width=generator["block_expansion"],
+            max_width=generator["max_features"],
+            motion_width=motion["block_expansion"],
+            motion_max_width=motion["max_features"],
+            align_corners=align_corners,
+        )
+
+    return detector, make
+
+
+def animate(networks, variables, sources, drivings, align_corners=False):
+    """(source's key points, driving's, what the generator makes, its last layer's output)."""
+    detector, make = networks
+
+    @jax.jit
+    def forward(variables, sources, drivings):
+        both = jnp.concatenate([sources, drivings])
+        keypoints = detector.apply(variables[0], both)
+        count = len(sources)
+        of_source = jax.tree.map(lambda array: array[:count], keypoints)
+        of_driving = jax.tree.map(lambda array: array[count:], keypoints)
+        generated, state = make(align_corners).apply(
+            variables[1],
+            sources,
+            of_driving,
+            of_source,
+            capture_intermediates=lambda module, _: module.name == "final",
+            mutable="intermediates",
+        )
+        return of_source, of_driving, generated, state["intermediates"]["final"]["__call__"][0]
+
+    return forward(variables, sources, drivings)
+
+
+def assert_matches(results, arrays, noise):
+    """The examples must match the reference's one."""
+    of_source, of_driving, generated, logits = jax.tree.map(np.asarray, results)
+    motion = generated.motion
+
+    def planes(x, stride):
+        return np.moveaxis(x, (1, 2), (-2, -1))[..., ::stride, ::stride]
+
+    found = {
+        "kp_src_value": (of_source.position, "kp_value"),
+        "kp_src_jac": (of_source.jacobian, "kp_jac"),
+        "kp_drv_value": (of_driving.position, "kp_value"),
+        "kp_drv_jac": (of_driving.jacobian, "kp_jac"),
+        "deformation": (motion.deformation, "kp_value"),  # coordinates as well
+        "mask_s2": (planes(motion.mask, 2), "mask"),
+        "occlusion": (planes(motion.occlusion, 1), "occlusion_map"),
+        "deformed_s4": (planes(generated.deformed, 4), "deformed"),
+        "sparse_deformed_s4": (planes(motion.sparse_deformed, 4), "deformed"),
+        "prediction_s2": (planes(generated.image, 2), "prediction"),
+    }
+    for key, (array, name) in found.items():
+        expected = np.broadcast_to(arrays[key], array.shape)
+        golden_files.assert_close(array, expected, noise[name])
+    # The sigmoid hides errors of large logits; their noise as a share of their size is that of
+    # the prediction.
+    expected = arrays["final_pre_sigmoid_s2"]
+    limit = 10 * noise["prediction"]["max_abs_over_rms"] * np.sqrt(np.mean(expected**2))
+    logits = planes(logits, 2)
+    np.testing.assert_allclose(logits, np.broadcast_to(expected, logits.shape), rtol=0, atol=limit)
+
+
+def load(name, kept=True):
+    arrays, meta = golden_files.load(name, kept)
+    detector, generator = state_dicts(arrays, meta)
+    variables = (
+        first_order.keypoint_detector_from_state_dict(detector),
+        first_order.generator_from_state_dict(generator),
+    )
+    images = [arrays[key].astype(np.float32) / np.float32(255) for key in IMAGES]
+    return arrays, meta, jax.device_put(variables), images
+
+
+def test_full_width_matches_reference():
+    arrays, meta, variables, images = load("fom_vox_full")
+    noise = meta["f32_vs_f64"]
+    down = np.asarray(gaussian_downsample(images[0], 4))[:, ::2, ::2]
+    np.testing.assert_allclose(down, arrays["down_src"].transpose(0, 2, 3, 1), atol=2e-6)
+    assert_matches(animate(networks(meta), variables, *images), arrays, noise)
+
+    aligned = animate(networks(meta), variables, *images, align_corners=True)[2].image
+    expected = arrays["prediction_aligncornersTrue_s4"]
+    image = np.asarray(aligned)[:, ::4, ::4].transpose(0, 3, 1, 2)
+    golden_files.assert_close(image, expected, noise["prediction"])
+
+
+def test_stored_weights_match_reference_in_a_batch():
+    """In a batch of 3 the second example is another one: examples must not mix."""
+    arrays, meta, variables, images = load("fom_vox_small", kept=False)
+    images = [np.concatenate([image, image[:, ::-1], image]) for image in images]
+    results = animate(networks(meta), variables, *images)
+    first_and_last = jax.tree.map(lambda array: array[::2], results)
+    assert_matches(first_and_last, arrays, meta["f32_vs_f64"])
+
+
+@pytest.fixture(scope="module")
+def small():
+    """((detector, make), variables, images), weights and statistics away from their start."""
+    detector = KeypointDetector(**DETECTOR)
+
+    def make(align_corners=False, dtype=jnp.float32):
+        return Generator(**GENERATOR, align_corners=align_corners, dtype=dtype)
+
+    images = jax.random.uniform(jax.random.key(0), (2, 3, 32, 32, 3))
+
+    def shapes(images):
+        first = detector.init(jax.random.key(0), images[0])
+        keypoints = detector.apply(first, images[0])
+        return first, make().init(jax.random.key(0), images[0], keypoints, keypoints)
+
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        name = jax.tree_util.keystr(path)
+        if "kernel" in name:  # smooth heat maps
+            scale = 0.2 if "heatmap" in name else 1.0
+            values = scale * rng.standard_normal(leaf.shape) / np.prod(leaf.shape[:-1]) ** 0.5
+        elif "jacobian" in name:
+            values = np.resize([1, 0, 0, 1], leaf.shape) + 0.3 * rng.standard_normal(leaf.shape)
+        else:
+            values = ("scale" in name or "var" in name) + 0.2 * rng.uniform(size=leaf.shape)
+        return values.astype(np.float32)
+
+    variables = jax.tree_util.tree_map_with_path(draw, jax.eval_shape(shapes, images))
+    return (detector, make), variables, np.asarray(images)
+
+
+@pytest.fixture(scope="module")
+def exact(small):
+    networks, variables, images = small
+    return animate(networks, variables, *images)
+
+
+def test_examples_do_not_mix(small, exact):
+    networks, variables, images = small
+    alone = animate(networks, variables, *images[:, 2:])
+    for one, many in zip(jax.tree.leaves(alone), jax.tree.leaves(exact)):
+        np.testing.assert_allclose(one[0], many[2], rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_match_finite_differences_and_reach_every_parameter(small):
+    """In training, through detector and generator, down to both images."""
+    _, variables, images = small
+    with jax.enable_x64(True):
+        detector = KeypointDetector(**DETECTOR, dtype=jnp.float64)
+        generator = Generator(**GENERATOR, dtype=jnp.float64)
+        variables, images = jax.tree.map(lambda a: np.asarray(a, np.float64), (variables, images))
+
+        def loss(params, images):
+            keypoints, detector_stats = detector.apply(
+                {**variables[0], "params": params[0]},
+                images.reshape(6, 32, 32, 3),
+                train=True,
+                mutable="batch_stats",
+            )
+            of_source = jax.tree.map(lambda array: array[:3], keypoints)
+            of_driving = jax.tree.map(lambda array: array[3:], keypoints)
+            generated, stats = generator.apply(
+                {**variables[1], "params": params[1]},
+                *(images[0], of_driving, of_source),
+                train=True,
+                mutable="batch_stats",
+            )
+            assert generated.image.dtype == jnp.float64
+            return jnp.mean((generated.image - 0.1) ** 2), (detector_stats, stats)
+
+        step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+        inputs = [part["params"] for part in variables], images
+
+        def value_and_grad(*inputs):
+            (value, _), grads = step(*inputs)
+            return value, grads
+
+        grads, _ = gradients.assert_matches_differences(value_and_grad, inputs, step=1e-7)
+        (_, new), _ = step(*inputs)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+        # The norm behind a convolution cancels its bias, softmax that of the heat maps.
+        cancelled = ("['conv']['bias']", "['conv1']['bias']", "['heatmap']['bias']")
+        if not jax.tree_util.keystr(path).endswith(cancelled):
+            assert np.abs(leaf).max() > 0, path
+    for part, stats in zip(variables, new):
+        old, stats = part["batch_stats"], stats["batch_stats"]
+        moved = jax.tree.map(lambda a, b: np.abs(a - np.asarray(b)).max(), old, stats)
+        assert min(jax.tree.leaves(moved)) > 0
+
+
+def test_equal_key_points_leave_the_source_where_it_is(small):
+    """Also under Jacobians other than the identity; a pixel's value is read off at its centre."""
+    (detector, make), variables, images = small
+    keypoints = jax.jit(detector.apply)(variables[0], images[0])
+    assert np.abs(keypoints.jacobian - np.eye(2)).max() > 0.05
+    generated = jax.jit(make(align_corners=True).apply)(
+        variables[1], images[0], keypoints, keypoints
+    )
+    small_images = gaussian_downsample(images[0], 2)
+    sparse = np.asarray(generated.motion.sparse_deformed)
+    expected = np.broadcast_to(np.asarray(small_images)[:, :, :, None], sparse.shape)
+    np.testing.assert_allclose(sparse, expected, rtol=0, atol=2e-4)
+
+
+def test_bfloat16_keeps_float32_where_it_matters(small, exact):
+    networks, variables, images = small
+    detector = KeypointDetector(**DETECTOR, dtype=jnp.bfloat16)
+    half = animate((detector, lambda _: networks[1](dtype=jnp.bfloat16)), variables, *images)
+    for a, b in zip(jax.tree.leaves(half[:3]), jax.tree.leaves(exact[:3])):
+        assert a.dtype == jnp.float32
+        assert np.abs(a - b).mean() < 0.05 * np.abs(b).max()
+
+
+def test_jacobians_start_as_identities():
+    detector = KeypointDetector(num_keypoints=2, width=2, num_blocks=1, downscale=1)
+    images = jax.random.uniform(jax.random.key(0), (1, 8, 8, 3))
+    rng = jax.random.key(1, impl="rbg")
+    keypoints, _ = jax.jit(detector.init_with_output)(rng, images)
+    expected = np.broadcast_to(np.eye(2), (1, 2, 2, 2))
+    np.testing.assert_allclose(keypoints.jacobian, expected, atol=1e-6)
+
+
+def test_other_images_are_refused(small):
+    (detector, _), variables, _ = small
+    with pytest.raises(ValueError, match="found 15 x 16 pixels, expected multiples of 2"):
+        detector.apply(variables[0], jnp.zeros((1, 30, 32, 3)))
