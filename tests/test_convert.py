@@ -59,8 +59,9 @@ def test_lpips_gives_the_distances_of_the_reference(lpips):
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in ("vgg16.pth", "vgg.pth")
         },
-        "num_arrays_read": 2 * 13 + 5,
+        "num_tensors_read": 2 * 13 + 5,
         "unused": ["classifier.0.weight"],
+        "missing": [],
         "num_parameters": 14_714_688 + 1472,  # VGG16 without its classifier; 64 + 128 + 256 + 1024
     }
 

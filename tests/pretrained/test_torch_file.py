@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import torch_file
+from jaxtalk.pretrained import torch_file, torch_tensors
 from tests import torch_writer
 
 RNG = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def test_both_forms_of_torch_save(tmp_path, write):
 
 
 def test_the_legacy_start_is_that_of_the_pickled_magic_number():
-    assert pickle.dumps(torch_writer.MAGIC, 2) == torch_file._LEGACY_START
+    assert pickle.dumps(torch_writer.MAGIC, 2) == torch_tensors.LEGACY_START
 
 
 def test_views_with_offset_and_strides_and_bfloat16(tmp_path):
