@@ -62,7 +62,7 @@ def dict_pickle(tree, legacy=False):
             for part in (str(len(storages) - 1), "cpu", value.storage.size):
                 put(part)
             out.append(b"NtQ" if legacy else b"tQ")
-            for part in (value.offset, tuple(value.size), tuple(value.stride)):
+            for part in (value.offset, value.size, value.stride):
                 put(part)
             out.append(b"\x89ccollections\nOrderedDict\n)RtR")
         elif isinstance(value, tuple):

@@ -10,6 +10,7 @@ length of the file, whatever lengths and indices it declares.
 
 import dataclasses
 import pickletools
+import warnings
 from collections.abc import Callable
 
 from jaxtalk.core.errors import UserError
@@ -49,7 +50,15 @@ def run(file, names, persistent=None):
       UserError: it names something else.
       ValueError: it is no such pickle: unknown or impossible opcodes, or too many.
     """
-    machine, frame_end = _Machine(names, persistent, file.getbuffer().nbytes), None
+    machine = _Machine(names, persistent, file.getbuffer().nbytes)
+    with warnings.catch_warnings():  # of pickletools, about backslashes in names
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _step_through(machine, file)
+    return machine.result()
+
+
+def _step_through(machine, file):
+    frame_end = None
     for count, (opcode, argument, position) in enumerate(pickletools.genops(file)):
         if count >= MAX_OPCODES:
             raise ValueError(f"a pickle of over {MAX_OPCODES} opcodes")
@@ -67,7 +76,6 @@ def run(file, names, persistent=None):
             _OPCODES[opcode.name](machine, argument)
     if frame_end not in (None, file.tell()):
         raise ValueError("a pickle with a frame that is longer than the pickle")
-    return machine.result()
 
 
 def mapping(items=()):

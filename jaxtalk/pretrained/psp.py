@@ -29,12 +29,14 @@ def fields(state):
 
     Empty if the state dict is not one of such an encoder, which `from_state_dict` tells.
     """
-    own = {n.removeprefix(PREFIX) for n in state if n.startswith(PREFIX)} or set(state)
+    own = {n.removeprefix(PREFIX): a for n, a in state.items() if n.startswith(PREFIX)} or state
     depths = [_depth(own, i) for i in range(_count(lambda i: f"styles.{i}.linear.weight" in own))]
-    if len(set(depths)) != len(GROUPS) or max(depths) > 8:
+    if len(set(depths)) != len(GROUPS) or max(depths) > 8 or "input_layer.0.weight" not in own:
         return {}
     return {
         "num_styles": len(depths),
+        "w_dim": max(np.shape(own["styles.0.linear.weight"]), default=0),
+        "width": max(np.shape(own["input_layer.0.weight"]), default=0),
         "coarse": depths.count(depths[0]),
         "middle": len(depths) - depths.count(depths[-1]),
         "use_se": "body.0.res_layer.5.fc1.weight" in own,

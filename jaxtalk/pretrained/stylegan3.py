@@ -50,6 +50,8 @@ def fields(arguments):
             raise UserError(f"generator: {name} is {value!r:.50}, expected {low} to {high}")
         if type(defaults[field]) is int and type(value) is float:
             raise UserError(f"generator: {name} is {value!r}, expected a whole number")
+    if found["num_critical"] >= found["num_layers"]:
+        raise UserError(f"generator: all of its {found['num_layers']} layers are critical")
     kernel, radial = rest.pop("conv_kernel", 3), rest.pop("use_radial_filters", False)
     if [kernel, radial] not in [list(pair) for pair in _CONFIGS]:
         raise UserError("generator: neither configuration T nor R")

@@ -7,11 +7,13 @@ writes, are refused as well. A file is what its first bytes say; no reader tries
 has refused.
 """
 
+import ast
 import contextlib
 import io
 import json
 import math
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -22,6 +24,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.pretrained import torch_tensors
 
 MAX_HEADER_BYTES = 1 << 22  # of safetensors, and the directory of an archive
+MAX_NPY_HEADER = 1000  # characters; it is Python text, for whose parser more would be hard
 _FAULTS = (
     *(zipfile.BadZipFile, struct.error, OSError, EOFError, MemoryError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, SyntaxError),
@@ -157,10 +160,11 @@ def _check_members(archive, length):
         raise UserError("a compressed archive, expected one as torch.save or np.savez writes")
     if any(member.flag_bits & 1 for member in members):
         raise UserError("an encrypted archive, expected one as torch.save or np.savez writes")
+    if any(member.file_size != member.compress_size for member in members):
+        raise UserError("holds a member of two sizes; download it again")
     if min((member.header_offset for member in members), default=0) != 0:
         raise UserError("something stands before its archive; download it again")
-    sizes = [max(member.file_size, member.compress_size) for member in members]
-    if sum(sizes) > length:
+    if sum(member.file_size for member in members) > length:
         raise UserError("its members claim more bytes than the file has; download it again")
 
 
@@ -174,22 +178,34 @@ def _read_npz(archive):
 
 
 def _npy(data):
-    """The array of an .npy file, a view of its bytes."""
-    file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"an array in version {version} of its format")
-    read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-    shape, columns_first, dtype = read_header(file)
-    if dtype.hasobject or dtype.kind not in "biuf":
-        raise ValueError(f"an array of {str(dtype)[:50]}, expected numbers")
-    if len(shape) > torch_tensors.MAX_AXES or min((0, *shape)) < 0:
+    """The array of an .npy file, a view of its bytes.
+
+    Magic number, version, length of the header; a dict as Python text; the numbers.
+    """
+    form = {b"\x93NUMPY\1\0": "<H", b"\x93NUMPY\2\0": "<I"}.get(data[:8])
+    if form is None:
+        raise ValueError("a member that is no array of numpy")
+    start = 8 + struct.calcsize(form)
+    end = start + struct.unpack(form, data[8:start])[0]
+    if end - start > MAX_NPY_HEADER or end > len(data):
+        raise ValueError(f"an array with a header of {end - start} bytes")
+    header = ast.literal_eval(data[start:end].decode("ascii"))
+    dtype, shape = header["descr"], header["shape"]
+    if type(dtype) is not str or not re.fullmatch(r"[<>|][biuf][1248]", dtype):
+        raise ValueError(f"an array of {dtype!r:.50}, expected numbers")
+    _check_shape(shape)
+    if math.prod(shape) * np.dtype(dtype).itemsize != len(data) - end:
+        raise ValueError(f"an array of shape {shape} in {len(data) - end} bytes")
+    values = np.frombuffer(data, dtype, offset=end)
+    values = values.reshape(shape, order="F" if header["fortran_order"] else "C")
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _check_shape(shape):
+    lengths = shape if type(shape) in (list, tuple) else [None]
+    limit = torch_tensors.MAX_AXES
+    if len(lengths) > limit or any(type(n) is not int or not 0 <= n < 1 << 62 for n in lengths):
         raise ValueError("an array of an impossible shape")
-    if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"an array of shape {shape} in {len(data) - file.tell()} bytes")
-    values = np.frombuffer(data, dtype, offset=file.tell())
-    values = values.reshape(shape, order="F" if columns_first else "C")
-    return values.astype(dtype.newbyteorder("="), copy=False)
 
 
 # ----------------------------------------------------------------------------------- safetensors
@@ -225,8 +241,7 @@ def _numbers(name, entry, data):
     if type(dtype) is not str or dtype not in _SAFETENSORS:
         raise ValueError(f"{name[:100]} has the type {str(dtype)[:20]!r}, which is not known here")
     values = torch_tensors.numbers(data, _SAFETENSORS[dtype])
-    if len(shape) > torch_tensors.MAX_AXES or any(type(n) is not int or n < 0 for n in shape):
-        raise ValueError(f"{name[:100]} has an impossible shape")
+    _check_shape(shape)
     return values.reshape(shape)
 
 
