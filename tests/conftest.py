@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jaxtalk.pretrained import parity
 from tests import golden_files
 
 
@@ -17,3 +18,10 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     golden_files.folder = config.getoption("--golden")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if golden_files.parity:
+        terminalreporter.section("parity with the reference networks")
+        for line in parity.table(golden_files.parity):
+            terminalreporter.write_line(line)
