@@ -3,10 +3,12 @@
   python -m jaxtalk.convert --list
   python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
   python -m jaxtalk.convert --kind stylegan3 --input stylegan3-t-ffhqu-256x256.pkl --output w/sg3
+  python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; PyTorch is not needed and
 nothing in them is executed. Beside the weights, report.json says what was read, with the SHA-256 of
 each file. The config inside is the paper preset, with the file's architecture where it has another.
+--verify compares our network with numbers of the public one, on this machine.
 """
 
 import argparse
@@ -16,10 +18,8 @@ import os
 import pathlib
 import sys
 
-import jax
-
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import kinds
+from jaxtalk.pretrained import kinds, parity
 from jaxtalk.training.checkpoint import save_weights
 
 
@@ -32,9 +32,12 @@ def parse(argv):
     parser.add_argument("--input", help="the downloaded file")
     parser.add_argument("--input2", help="a second one, where the kind has two")
     parser.add_argument("--output", help="the directory to write")
+    parser.add_argument("--verify", action="store_true", help="compare with the reference network")
+    parser.add_argument("--golden", help="directory of the numbers to compare with")
     args = parser.parse_args(argv)
-    if not args.list and not (args.kind and args.input and args.output):
-        parser.error("give --kind, --input and --output, or --list")
+    needed = (args.golden,) if args.verify else (args.input, args.output)
+    if not args.list and not all((args.kind, *needed)):
+        parser.error("give --kind, --input and --output; --kind, --verify and --golden; or --list")
     return args
 
 
@@ -46,14 +49,7 @@ def convert(args):
     kind.configure(config[kind.stage].model, state, arguments)
     networks, unused = kinds.convert(kind, state, config[kind.stage].model)
     save_weights(args.output, networks, config)
-    report = {
-        "kind": args.kind,
-        "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
-        "num_tensors_read": len(state) - len(unused),
-        "unused": unused,
-        "missing": [],  # with anything missing, nothing is written
-        "num_parameters": sum(a.size for a in jax.tree.leaves(networks[kind.network]["params"])),
-    }
+    report = {"kind": args.kind, **kinds.report(state, digests, unused, networks[kind.network])}
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(temporary, temporary.with_name("report.json"))
@@ -66,6 +62,8 @@ def main(argv=None):
     try:
         if args.list:
             print("\n".join(f"{n}: {k.files} [{k.licence}]" for n, k in kinds.KINDS.items()))
+        elif args.verify:
+            print("\n".join(parity.verify(args.kind, kinds.find(args.kind).golden, args.golden)))
         else:
             convert(args)
     except (UserError, OSError) as error:

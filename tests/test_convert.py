@@ -16,7 +16,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.stylegan3 import Generator
-from jaxtalk.pretrained import kinds, psp, stylegan3
+from jaxtalk.pretrained import kinds, parity, psp, stylegan3
 from jaxtalk.pretraining.psp import make_encode
 from jaxtalk.training import checkpoint, recipe
 from tests import golden_files, torch_writer, weight_rule
@@ -311,4 +311,26 @@ def test_list_and_what_is_left_out(capsys):
     for line, kind in zip(lines, kinds.KINDS.values()):
         assert kind.files in line and kind.licence and kind.licence in line
     assert failure("--kind=lpips") == "2"
-    assert "give --kind, --input and --output, or --list" in capsys.readouterr().err
+    assert "give --kind, --input and --output" in capsys.readouterr().err
+    assert failure("--kind=lpips", "--verify") == "2"
+    assert "--kind, --verify and --golden" in capsys.readouterr().err
+
+
+def test_verify(monkeypatch, capsys, tmp_path):
+    """The checks themselves run in test_parity; here, what the command makes of their results."""
+    arguments = ["--kind=lpips", "--verify", f"--golden={golden_files.FOLDER}"]
+
+    def check(arrays, meta):
+        distance = arrays["dist"] + shift
+        yield parity.compare("distance", distance, arrays["dist"], meta["f32_vs_f64"])
+
+    monkeypatch.setitem(parity.CHECKS, "lpips_vgg", check)
+    shift = 0.0
+    convert.main(arguments)
+    assert "lpips_vgg                    distance" in capsys.readouterr().out
+    shift = 1e-3
+    assert "error: lpips: 1 tensors are not those of the reference; lpips_vgg" in failure(
+        *arguments
+    )
+    assert "found none of lpips_vgg" in failure(*arguments[:2], f"--golden={tmp_path}")
+    assert "found 'x', expected one of" in failure("--kind=x", *arguments[1:])

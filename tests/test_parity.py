@@ -49,6 +49,6 @@ def test_a_comparison_tells_right_from_wrong():
 
 def test_folders_without_the_files(tmp_path):
     with pytest.raises(UserError, match="found none of lpips_vgg in"):
-        parity.verify(("lpips_vgg",), tmp_path)
+        parity.verify("lpips", ("lpips_vgg",), tmp_path)
     with pytest.raises(UserError, match=r"found no .*lpips_vgg\.npz"):
         parity.load(tmp_path, "lpips_vgg")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable
 
 import jax
@@ -213,6 +214,23 @@ def convert(kind, state, model):
         )
     networks = {kind.network: variables, **kind.others(watched, model)}
     return networks, sorted(state.keys() - used)
+
+
+def report(state, digests, unused, variables):
+    """What was converted, as plain values: the report that lies beside the weights.
+
+    Args:
+      state, digests: see `read`.
+      unused: see `convert`.
+      variables: of the kind's network.
+    """
+    return {
+        "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
+        "num_tensors_read": len(state) - len(unused),
+        "unused": unused,
+        "missing": [],  # with anything missing, nothing is converted
+        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+    }
 
 
 def _shapes(variables):

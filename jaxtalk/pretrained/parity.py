@@ -89,16 +89,24 @@ def table(results):
     return lines
 
 
-def verify(names, folder):
-    """Runs the checks of those names of which `folder` has the files; see `table`.
+def verify(kind, names, folder):
+    """The `table` of a kind's golden files, as many of them as `folder` has.
 
     Raises:
-      UserError: it has none of them.
+      UserError: it has none of them, or a number is wrong.
     """
     there = [name for name in names if (pathlib.Path(folder) / f"{name}.npz").exists()]
     if not there:
         raise UserError(f"--golden: found none of {', '.join(names)} in {folder}")
-    return {name: list(CHECKS[name](*load(folder, name))) for name in there}
+    results = {name: list(CHECKS[name](*load(folder, name))) for name in there}
+    wrong = [(name, c) for name in there for c in results[name] if not c.ratio <= 1]
+    if wrong:
+        name, worst = max(wrong, key=lambda item: item[1].ratio)
+        raise UserError(
+            f"{kind}: {len(wrong)} tensors are not those of the reference; {name}, {worst.tensor}: "
+            f"found an error of {worst.error:.2e}, expected at most {worst.allowed:.2e}"
+        )
+    return table(results)
 
 
 def _nchw(array):
