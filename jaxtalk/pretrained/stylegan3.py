@@ -24,8 +24,8 @@ _FIELDS = {
     "last_stopband_rel": ("last_stopband_ratio", 1, 4),
     "margin_size": ("margin_size", 0, 64),
     "output_scale": ("output_scale", 1e-6, 1e6),
-    "filter_size": ("filter_size", 1, 32),
-    "lrelu_upsampling": ("lrelu_upsampling", 1, 8),
+    "filter_size": ("filter_size", 1, 8),
+    "lrelu_upsampling": ("lrelu_upsampling", 1, 4),
     "conv_clamp": ("conv_clamp", 1e-6, 1e6),
 }
 _OF_TRAINING = ("num_fp16_res", "magnitude_ema_beta")

@@ -274,6 +274,16 @@ def test_archives_that_lie(whole, signature, offset, form, value):
     refused(whole, memory=1 << 20)
 
 
+@pytest.mark.parametrize(("offset", "value"), [(40, 1 << 40), (40, 1 << 23), (48, 1 << 40)])
+def test_large_archives_that_lie(tmp_path, offset, value):
+    """The size and the place of the list of members, in the record that large files have."""
+    path = tmp_path / "archive.pt"
+    torch_writer.save(path, {"x": np.arange(100, dtype="f4")})
+    assert torch_file.read(path)["x"].shape == (100,)
+    patched(path, b"PK\6\6", offset, "<Q", value)
+    refused(path, memory=1 << 20)
+
+
 def test_archives_within_the_wrong_place(whole):
     whole.write_bytes(whole.read_bytes() + whole.read_bytes())
     assert "something stands before its archive" in refused(whole)
