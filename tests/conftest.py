@@ -21,7 +21,15 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    if golden_files.parity:
+    """A table of the comparisons that `tests.test_parity` has recorded, in whichever process."""
+    results = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for key, value in report.user_properties:
+                if key == "parity":
+                    name, comparisons = value
+                    results[name] = [parity.Comparison(*c) for c in comparisons]
+    if results:
         terminalreporter.section("parity with the reference networks")
-        for line in parity.table(golden_files.parity):
+        for line in parity.table(dict(sorted(results.items()))):
             terminalreporter.write_line(line)

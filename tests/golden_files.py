@@ -13,8 +13,6 @@ __all__ = ["assert_close", "images", "load", "trainable_size"]
 FOLDER = Path(__file__).parent / "golden"
 # Where `load` looks; the option `--golden` of pytest sets it.
 folder = FOLDER
-# Golden name -> comparisons of `tests.test_parity`, for the table at the end of the run.
-parity = {}
 
 
 def load(name, kept=True):
