@@ -2,25 +2,24 @@
 
   python -m jaxtalk.convert --list
   python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
-  python -m jaxtalk.convert --kind arcface --input model_ir_se50.pth --output weights/arcface
+  python -m jaxtalk.convert --kind stylegan3 --input stylegan3-t-ffhqu-256x256.pkl --output w/sg3
+  python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
-Files of torch.save, .safetensors and .npz are read; PyTorch is not needed and nothing in them is
-executed. Beside the weights, report.json says what was read, with the SHA-256 of each file. The
-weights are for the paper preset, whose widths the public networks have.
+Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; PyTorch is not needed and
+nothing in them is executed. Beside the weights, report.json says what was read, with the SHA-256 of
+each file. The config inside is the paper preset, with the file's architecture where it has another.
+--verify compares our network with numbers of the public one, on this machine.
 """
 
 import argparse
-import hashlib
 import importlib
 import json
 import os
 import pathlib
 import sys
 
-import jax
-
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import kinds, torch_file
+from jaxtalk.pretrained import kinds, parity
 from jaxtalk.training.checkpoint import save_weights
 
 
@@ -28,34 +27,29 @@ def parse(argv):
     """Command line -> namespace."""
     parser = argparse.ArgumentParser("python -m jaxtalk.convert", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--list", action="store_true", help="print the kinds and their files")
-    parser.add_argument("--kind", choices=kinds.KINDS, help="which network")
+    parser.add_argument("--list", action="store_true", help="print kinds, files and licences")
+    parser.add_argument("--kind", help="which network")
     parser.add_argument("--input", help="the downloaded file")
     parser.add_argument("--input2", help="a second one, where the kind has two")
     parser.add_argument("--output", help="the directory to write")
+    parser.add_argument("--verify", action="store_true", help="compare with the reference network")
+    parser.add_argument("--golden", help="directory of the numbers to compare with")
     args = parser.parse_args(argv)
-    if not args.list and not (args.kind and args.input and args.output):
-        parser.error("give --kind, --input and --output, or --list")
+    needed = (args.golden,) if args.verify else (args.input, args.output)
+    if not args.list and not all((args.kind, *needed)):
+        parser.error("give --kind, --input and --output; --kind, --verify and --golden; or --list")
     return args
 
 
 def convert(args):
     """Writes weights.npz and report.json."""
-    kind, state, sources = kinds.KINDS[args.kind], {}, {}
-    for path in filter(None, (args.input, args.input2)):
-        state |= torch_file.read_state_dict(path)
-        with open(path, "rb") as file:
-            sources[os.path.basename(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    kind = kinds.find(args.kind)
+    state, arguments, digests = kinds.read(kind, filter(None, (args.input, args.input2)))
     config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
-    variables, unused = kinds.convert(kind, state, config[kind.stage].model)
-    save_weights(args.output, {kind.network: variables}, config)
-    report = {
-        "kind": args.kind,
-        "sha256": sources,
-        "num_arrays_read": len(state) - len(unused),
-        "unused": unused,
-        "num_parameters": sum(a.size for a in jax.tree.leaves(variables["params"])),
-    }
+    kind.configure(config[kind.stage].model, state, arguments)
+    networks, unused = kinds.convert(kind, state, config[kind.stage].model)
+    save_weights(args.output, networks, config)
+    report = {"kind": args.kind, **kinds.report(state, digests, unused, networks[kind.network])}
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(temporary, temporary.with_name("report.json"))
@@ -67,7 +61,9 @@ def main(argv=None):
     args = parse(argv)
     try:
         if args.list:
-            print("\n".join(f"{name}: {kind.files}" for name, kind in kinds.KINDS.items()))
+            print("\n".join(f"{n}: {k.files} [{k.licence}]" for n, k in kinds.KINDS.items()))
+        elif args.verify:
+            print("\n".join(parity.verify(args.kind, kinds.find(args.kind).golden, args.golden)))
         else:
             convert(args)
     except (UserError, OSError) as error:

@@ -1,10 +1,14 @@
 """Numbers of reference networks, kept in tests/golden or in the directory of `--golden`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from jaxtalk.pretrained.parity import ALLOWED_NOISE, images
+from jaxtalk.pretrained.parity import load as load_from
+
+__all__ = ["assert_close", "images", "load", "trainable_size"]
 
 FOLDER = Path(__file__).parent / "golden"
 # Where `load` looks; the option `--golden` of pytest sets it.
@@ -20,23 +24,16 @@ def load(name, kept=True):
     file = folder / f"{name}.npz"
     if not file.exists() and (folder != FOLDER or not kept):
         pytest.skip(f"{name} is not in {folder}; see --golden")
-    with np.load(file, allow_pickle=False) as npz:
-        arrays = dict(npz)
-    return arrays, json.loads(file.with_suffix(".json").read_text())
-
-
-def images(array):
-    """uint8 -> float32 [-1, 1], as the references take them."""
-    return array.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return load_from(folder, name)
 
 
 def assert_close(actual, expected, noise):
-    """Within 10 times the reference's own float32 noise.
+    """Within `ALLOWED_NOISE` times the reference's own float32 noise.
 
     Args:
       noise: the golden file's entry of `f32_vs_f64` with `max_abs_over_rms` and `rms_ref`.
     """
-    limit = 10 * noise["max_abs_over_rms"] * noise["rms_ref"]
+    limit = ALLOWED_NOISE * noise["max_abs_over_rms"] * noise["rms_ref"]
     np.testing.assert_allclose(actual, expected, rtol=0, atol=limit)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import jax
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 
 from configs import arcface as arcface_config
 from configs import perceptual as perceptual_config
+from configs import stylegan3 as stylegan3_config
 from jaxtalk import convert
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.lpips import LPIPS
-from jaxtalk.pretrained import kinds
+from jaxtalk.nn.stylegan3 import Generator
+from jaxtalk.pretrained import kinds, parity, psp, stylegan3
+from jaxtalk.pretraining.psp import make_encode
 from jaxtalk.training import checkpoint, recipe
 from tests import golden_files, torch_writer, weight_rule
 
@@ -59,8 +63,9 @@ def test_lpips_gives_the_distances_of_the_reference(lpips):
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in ("vgg16.pth", "vgg.pth")
         },
-        "num_arrays_read": 2 * 13 + 5,
+        "num_tensors_read": 2 * 13 + 5,
         "unused": ["classifier.0.weight"],
+        "missing": [],
         "num_parameters": 14_714_688 + 1472,  # VGG16 without its classifier; 64 + 128 + 256 + 1024
     }
 
@@ -89,6 +94,158 @@ def test_arcface_gives_the_embeddings_of_the_reference(tmp_path):
     golden_files.assert_close(embedding, arrays["embedding"][:1], meta["f32_vs_f64"])
 
 
+STYLEGAN3_BUFFERS = (
+    *("freqs", "phases", "transform", "w_avg", "magnitude_ema"),
+    *("up_filter", "down_filter"),
+)
+
+
+def write_generator(path, name):
+    """The generator of a golden file as NVIDIA's pickle; returns its state dict."""
+    arrays, meta = golden_files.load(name)
+    state = {key[3:]: value for key, value in arrays.items() if key.startswith("sd/")}
+    arguments = {**meta["kwargs"], "num_fp16_res": 4}
+    arguments["mapping_kwargs"] = torch_writer.EasyDict(arguments["mapping_kwargs"])
+    last = next(key.split(".")[1] for key in state if key.startswith("synthesis.L14_"))
+    filters = {f"synthesis.{last}.{key}": None for key in ("up_filter", "down_filter")}
+    network = torch_writer.nvidia_module({**state, **filters}, STYLEGAN3_BUFFERS, **arguments)
+    path.write_bytes(torch_writer.nvidia_pickle({"G": None, "D": None, "G_ema": network}))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("sg3_t256_cb1024_cm16", {"config": "t"}),
+        ("sg3_r256_cb1024_cm16", {"config": "r", "c_dim": 5, "conv_clamp": 1.5}),
+    ],
+)
+def test_stylegan3_brings_its_architecture(tmp_path, name, fields):
+    state = write_generator(tmp_path / "a.pkl", name)
+    report = run(tmp_path / "out", "stylegan3", tmp_path / "a.pkl")
+    networks, config = checkpoint.load_weights(tmp_path / "out")
+    expected = stylegan3_config.generator_values("paper").to_dict()
+    expected |= {"z_dim": 64, "w_dim": 64, "channel_base": 1024, "channel_max": 16, **fields}
+    assert config.stylegan3.model.generator.to_dict() == expected
+    assert config.stylegan3.model.discriminator.resolution == 256
+    assert networks.keys() == {"generator"}
+    same = jax.tree.map(np.array_equal, networks["generator"], stylegan3.from_state_dict(state))
+    assert all(jax.tree.leaves(same))
+    assert report["missing"] == [] and report["num_tensors_read"] + len(report["unused"]) == len(
+        state
+    )
+    assert all(name.endswith(("up_filter", "down_filter")) for name in report["unused"])
+    Generator(**config.stylegan3.model.generator)
+
+
+def test_public_sizes_are_those_of_the_paper_preset():
+    """So that stylegan3-t-ffhqu-256x256.pkl, made with these arguments, is taken as it is."""
+    arguments = {
+        **{"z_dim": 512, "c_dim": 0, "w_dim": 512, "img_resolution": 256, "img_channels": 3},
+        **{"mapping_kwargs": {"num_layers": 2}, "channel_base": 32768, "channel_max": 512},
+        "magnitude_ema_beta": 0.9994456359721023,
+    }
+    config = stylegan3_config.get_config("paper")
+    before = config.stylegan3.to_dict()
+    kinds.KINDS["stylegan3"].configure(config.stylegan3.model, {}, arguments)
+    assert config.stylegan3.to_dict() == before
+    wide = {**arguments, "conv_kernel": 1, "use_radial_filters": True, "channel_base": 65536}
+    wide |= {"img_resolution": 512, "channel_max": 1024}
+    kinds.KINDS["stylegan3"].configure(config.stylegan3.model, {}, wide)
+    changes = {"config": "r", "resolution": 512, "channel_base": 65536, "channel_max": 1024}
+    before["model"]["generator"] |= changes
+    before["model"]["discriminator"]["resolution"] = 512
+    assert config.stylegan3.to_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"img_resolution": 1 << 40}, "img_resolution is 1099511627776, expected 16 to 4096"),
+        ({"img_resolution": "256"}, "img_resolution is '256'"),
+        ({"z_dim": 64.5}, "z_dim is 64.5, expected a whole number"),
+        ({"conv_clamp": None}, "conv_clamp is None"),
+        ({"conv_clamp": float("nan")}, "conv_clamp is nan"),
+        ({"conv_kernel": 1}, "neither configuration T nor R"),
+        ({"num_critical": 3, "num_layers": 3}, "all of its 3 layers are critical"),
+        ({"conv_kernel": [3]}, "neither configuration T nor R"),
+        ({"mapping_kwargs": {"num_layers": 0}}, "the mapping has 0 layers"),
+        ({"mapping_kwargs": {"lr_multiplier": 1}}, "made with 'mapping_kwargs.lr_multiplier'"),
+        ({"mapping_kwargs": [1]}, "made with 'mapping_kwargs.'"),
+        ({"synthesis_kwargs": {}}, "made with 'synthesis_kwargs', which StyleGAN3 does not have"),
+    ],
+)
+def test_generators_that_are_not_ours(change, reason):
+    with pytest.raises(UserError, match=re.escape(reason)):
+        stylegan3.fields(change)
+
+
+def test_generators_of_other_arrays_than_their_arguments_say():
+    arrays, meta = golden_files.load("sg3_t256_cb1024_cm16")
+    state = {key[3:]: value for key, value in arrays.items() if key.startswith("sd/")}
+    kind, model = kinds.KINDS["stylegan3"], stylegan3_config.get_config("paper").stylegan3.model
+    kind.configure(model, state, {**meta["kwargs"], "channel_max": 8})
+    with pytest.raises(UserError, match=r"arrays are not as in the network: .* another size"):
+        kinds.convert(kind, state, model)
+
+
+def psp_state():
+    """A narrow encoder for 64 pixels with random weights, under the names of the public file."""
+    table = golden_files.load("psp_gradual_ir50_n18")[1]["state"]["tensors_[shape,dtype,sum]"]
+    shapes = {n: [s // 16 if s >= 16 else s for s in shape] for n, (shape, *_) in table.items()}
+    last = {4: (4, 6), 5: (6, 8), 6: (8, 10)}  # of coarse, middle and fine styles, left out
+    for style in range(18):
+        depth = sum(f"styles.{style}.convs." in n and n.endswith("weight") for n in shapes)
+        for index in last[depth]:
+            for leaf in ("weight", "bias"):
+                del shapes[f"styles.{style}.convs.{index}.{leaf}"]
+    return weight_rule.weights(shapes, 0)
+
+
+def test_psp_brings_its_mean_code_and_its_architecture(tmp_path):
+    state = psp_state()
+    mean = np.linspace(-3, 3, 32, dtype=np.float32)
+    tree = {
+        "state_dict": {f"encoder.{n}": a for n, a in state.items()}
+        | {"decoder.input.input": np.zeros((1, 32, 4, 4), np.float32)},
+        "latent_avg": np.tile(mean, (18, 1)),
+        "opts": {"output_size": 1024, "learn_in_w": False},
+    }
+    torch_writer.write_zip(tmp_path / "psp_ffhq_encode.pt", tree)
+    report = run(tmp_path / "out", "psp", tmp_path / "psp_ffhq_encode.pt")
+    counters = [n for n in report["unused"] if n.endswith("num_batches_tracked")]
+    assert sorted(set(report["unused"]) - set(counters)) == ["decoder.input.input"]
+    networks, config = checkpoint.load_weights(tmp_path / "out")
+    expected = {"num_styles": 18, "w_dim": 32, "width": 4, "coarse": 3, "middle": 7}
+    assert config.psp.model.encoder.to_dict() == {**expected, "use_se": False}
+    assert config.psp.model.image_size == 64
+
+    encoder = psp.from_state_dict(state)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, networks["encoder"], encoder)))
+    encode = jax.jit(make_encode(config.psp))
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    offsets = encode({**networks, "generator": {"moving": {"w_avg": 0 * mean}}}, images)
+    codes = encode(networks, images)
+    np.testing.assert_allclose(codes, offsets + mean, rtol=0, atol=1e-5)
+
+
+def test_arrays_whose_shapes_do_not_go_together():
+    state = psp_state()
+    state["styles.0.convs.0.weight"] = state["styles.0.convs.0.weight"][:, :1]
+    with pytest.raises(UserError, match=r"shapes do not go together \(all input arrays must have"):
+        kinds.convert(kinds.KINDS["psp"], state, None)
+
+
+def test_psp_without_a_mean_code(tmp_path):
+    codes = np.arange(64, dtype=np.float32).reshape(2, 32)
+    for found in ({}, {"latent_avg": codes}, {"latent_avg": codes[0, :16]}):
+        with pytest.raises(UserError, match="checkpoint: 'latent_avg'"):
+            psp.mean_code(found, 32)
+    np.testing.assert_array_equal(
+        psp.mean_code({"latent_avg": codes[0]}, 32)["moving"]["w_avg"], codes[0]
+    )
+
+
 def failure(*arguments):
     with pytest.raises(SystemExit) as info:
         convert.main([str(argument) for argument in arguments])
@@ -110,7 +267,19 @@ def test_faults_are_one_line(lpips, tmp_path):
         "--kind=lpips", f"--input={folder / 'vgg16.pth'}", f"--input2={file}", f"--output={file}"
     )
     assert "vgg.pth" in taken
-    for message in (wrong, cut, taken):
+    others = []
+    for arguments in (
+        ("--kind=arcfase", f"--input={file}", f"--output={out}"),
+        ("--kind=lpips", f"--input={folder}", f"--output={out}"),
+        ("--kind=stylegan3", f"--input={file}", f"--output={out}"),
+        ("--kind=psp", f"--input={file}", f"--output={out}"),
+    ):
+        others.append(failure(*arguments))
+    assert f"found 'arcfase', expected one of {', '.join(kinds.KINDS)}" in others[0]
+    assert "is no file" in others[1]
+    assert "expected a pickle of stylegan2-ada-pytorch or stylegan3" in others[2]
+    assert "expected psp_ffhq_encode.pt" in others[3]
+    for message in (wrong, cut, taken, *others):
         assert "\n" not in message
     assert not out.exists()
 
@@ -137,6 +306,31 @@ def test_unexpected_names_and_other_widths_are_refused():
 
 def test_list_and_what_is_left_out(capsys):
     convert.main(["--list"])
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [*kinds.KINDS]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [*kinds.KINDS]
+    for line, kind in zip(lines, kinds.KINDS.values()):
+        assert kind.files in line and kind.licence and kind.licence in line
     assert failure("--kind=lpips") == "2"
-    assert "give --kind, --input and --output, or --list" in capsys.readouterr().err
+    assert "give --kind, --input and --output" in capsys.readouterr().err
+    assert failure("--kind=lpips", "--verify") == "2"
+    assert "--kind, --verify and --golden" in capsys.readouterr().err
+
+
+def test_verify(monkeypatch, capsys, tmp_path):
+    """The checks themselves run in test_parity; here, what the command makes of their results."""
+    arguments = ["--kind=lpips", "--verify", f"--golden={golden_files.FOLDER}"]
+
+    def check(arrays, meta):
+        distance = arrays["dist"] + shift
+        yield parity.compare("distance", distance, arrays["dist"], meta["f32_vs_f64"])
+
+    monkeypatch.setitem(parity.CHECKS, "lpips_vgg", check)
+    shift = 0.0
+    convert.main(arguments)
+    assert "lpips_vgg                    distance" in capsys.readouterr().out
+    shift = 1e-3
+    assert "error: lpips: 1 tensors are not those of the reference; lpips_vgg" in failure(
+        *arguments
+    )
+    assert "found none of lpips_vgg" in failure(*arguments[:2], f"--golden={tmp_path}")
+    assert "found 'x', expected one of" in failure("--kind=x", *arguments[1:])

@@ -40,7 +40,7 @@ ONLY_IN = {
     "orbax": ("jaxtalk.training.checkpoint",),
     "tensorflow": (),
     "torch": (),
-    "pickle": ("jaxtalk.pretrained.torch_file",),
+    "pickle": (),
 }
 NOT_IN = {"jaxtalk.media": ("jax", "flax", "optax"), "configs": ("jax", "flax", "jaxtalk")}
 

@@ -1,11 +1,17 @@
-"""Writes files as torch.save does, without PyTorch.
+"""Writes files as torch.save and NVIDIA's StyleGAN repositories do, without PyTorch.
 
-The pickles are put together from opcodes, so that they can also name what PyTorch never would.
+The pickles of torch.save are put together from opcodes, so that they can also name what PyTorch
+never would; those of NVIDIA come from Python's pickler, with stand-ins under the names of theirs.
 """
 
+import collections
+import io
 import pickle
 import struct
+import sys
+import types
 import zipfile
+from unittest import mock
 
 import numpy as np
 
@@ -56,7 +62,7 @@ def dict_pickle(tree, legacy=False):
             for part in (str(len(storages) - 1), "cpu", value.storage.size):
                 put(part)
             out.append(b"NtQ" if legacy else b"tQ")
-            for part in (value.offset, tuple(value.size), tuple(value.stride)):
+            for part in (value.offset, value.size, value.stride):
                 put(part)
             out.append(b"\x89ccollections\nOrderedDict\n)RtR")
         elif isinstance(value, tuple):
@@ -96,3 +102,180 @@ def write_legacy(path, tree):
         pickle.dump([str(key) for key in range(len(storages))], file, protocol=2)
         for storage in storages:
             file.write(struct.pack("<q", storage.size) + storage.tobytes())
+
+
+def legacy_storage(array):
+    """Bytes of torch.save's old form that hold one storage alone."""
+    file = io.BytesIO()
+    for header in (MAGIC, 1001, {"little_endian": True, "protocol_version": 1001}):
+        pickle.dump(header, file, protocol=2)
+    file.write(b"\x80\x02(")
+    reference = ("storage", stored(array).type_name, "94003", "cpu", array.size)
+    for part in reference:
+        name = part == reference[1]
+        file.write(f"ctorch\n{part}\n".encode() if name else pickle.dumps(part, 2)[2:-1])
+    file.write(b"NtQ.")
+    pickle.dump(["94003"], file, protocol=2)
+    file.write(struct.pack("<q", array.size) + np.ascontiguousarray(array).tobytes())
+    return file.getvalue()
+
+
+class Call:
+    """Pickles as a call of `function`."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def _stand_in(module, name, bases=()):
+    """A function, or a class with bases, that pickles under that name."""
+    if bases:
+        found = type(name, bases, {"__module__": module})
+    else:
+        found = types.FunctionType((lambda *args: None).__code__, {}, name)
+        found.__module__, found.__qualname__ = module, name
+    return found
+
+
+_RECONSTRUCT = _stand_in("torch_utils.persistence", "_reconstruct_persistent_obj")
+_TENSOR = _stand_in("torch._utils", "_rebuild_tensor_v2")
+_PARAMETER = _stand_in("torch._utils", "_rebuild_parameter")
+_STORAGE = _stand_in("torch.storage", "_load_from_bytes")
+EasyDict = _stand_in("dnnlib.util", "EasyDict", (dict,))
+
+
+def nvidia_tensor(array):
+    """A tensor as Python's pickler, not torch.save, has it: with the bytes of its storage."""
+    strides = tuple(step // array.itemsize for step in array.strides)
+    storage = Call(_STORAGE, legacy_storage(array.ravel("K")))
+    hooks = collections.OrderedDict()
+    return Call(_TENSOR, storage, 0, array.shape, strides, False, hooks)
+
+
+def nvidia_module(state, buffers=(), class_name="Generator", **arguments):
+    """An object of `persistent_class` with parts and tensors by the names of a state dict.
+
+    Args:
+      state: name -> array; None stands for a buffer that is not there.
+      buffers: last parts of the names of those that are no parameters.
+    """
+    groups = {"_parameters": {}, "_buffers": {}, "_modules": {}}
+    parts = {}
+    for name, array in state.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            parts.setdefault(first, {})[rest] = array
+        elif array is None or first in buffers:
+            groups["_buffers"][first] = None if array is None else nvidia_tensor(array)
+        else:
+            tensor, hooks = nvidia_tensor(array), collections.OrderedDict()
+            groups["_parameters"][first] = Call(_PARAMETER, tensor, False, hooks)
+    for first, part in parts.items():
+        groups["_modules"][first] = nvidia_module(part, buffers, "Part")
+    attributes = {
+        "training": False,
+        **{key: collections.OrderedDict(group) for key, group in groups.items()},
+        "_non_persistent_buffers_set": set(),
+        "_forward_hooks": collections.OrderedDict(),
+        "size": np.broadcast_to(np.asarray(36), [2]),
+        "gain": np.sqrt(2.0),
+        "_init_args": (),
+        "_init_kwargs": arguments,
+    }
+    record = {
+        "type": "class",
+        "version": 6,
+        "module_src": "raise SystemExit('the source code was run')\n",
+        "class_name": class_name,
+        "state": attributes,
+    }
+    return Call(_RECONSTRUCT, record)
+
+
+def nvidia_pickle(tree, protocol=4):
+    """Bytes of a pickle of nested containers and the objects above."""
+    modules = {}
+    for found in (_RECONSTRUCT, _TENSOR, _PARAMETER, _STORAGE, EasyDict):
+        module = modules.setdefault(found.__module__, types.ModuleType(found.__module__))
+        setattr(module, found.__name__, found)
+    for name in list(modules):
+        modules.setdefault(name.partition(".")[0], types.ModuleType(name.partition(".")[0]))
+    with mock.patch.dict(sys.modules, modules):
+        return pickle.dumps(tree, protocol)
+
+
+class _Saver(pickle.Pickler):
+    """The pickler of torch.save: storages are persistent ids, in both of its forms."""
+
+    def __init__(self, file, legacy):
+        super().__init__(file, protocol=2)
+        self.legacy, self.storages = legacy, {}
+
+    def persistent_id(self, value):
+        if not isinstance(value, Stored):
+            return None
+        key = str(len(self.storages) + (94_003 if self.legacy else 0))
+        key = next((k for k, s in self.storages.items() if s is value.storage), key)
+        self.storages[key] = value.storage
+        kind = _stand_in("torch", value.type_name, (object,))
+        setattr(sys.modules["torch"], value.type_name, kind)
+        pid = ("storage", kind, key, "cpu", value.storage.size)
+        return (*pid, None) if self.legacy else pid
+
+
+def save(path, tree, legacy=False):
+    """Writes what torch.save of PyTorch 2.13 does, by Python's own pickler.
+
+    The archive has the members, the alignment and the large-file records of PyTorch's.
+
+    Args:
+      path: its stem names the folder in the archive.
+      tree: nested dicts of arrays, `Stored` and plain values.
+      legacy: the form of `_use_new_zipfile_serialization=False`.
+    """
+    torch = types.ModuleType("torch")
+    torch._utils = types.ModuleType("torch._utils")
+    torch._utils._rebuild_tensor_v2 = _TENSOR
+
+    def objects(value):
+        if isinstance(value, dict):
+            found = collections.OrderedDict((k, objects(v)) for k, v in value.items())
+            found._metadata = collections.OrderedDict({"": {"version": 1}})
+            return found
+        if isinstance(value, np.ndarray):
+            value = stored(value)
+        if isinstance(value, Stored):
+            hooks = collections.OrderedDict()
+            return Call(_TENSOR, value, value.offset, value.size, value.stride, False, hooks)
+        return value
+
+    file = io.BytesIO()
+    with mock.patch.dict(sys.modules, {"torch": torch, "torch._utils": torch._utils}):
+        saver = _Saver(file, legacy)
+        saver.dump(objects(tree))
+    if legacy:
+        sizes = {"short": 2, "int": 4, "long": 4}
+        system = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
+        parts = [pickle.dumps(value, 2) for value in (MAGIC, 1001, system)]
+        parts += [file.getvalue(), pickle.dumps(sorted(saver.storages), 2)]
+        for key in sorted(saver.storages):
+            storage = saver.storages[key]
+            parts.append(struct.pack("<q", storage.size) + storage.tobytes())
+        path.write_bytes(b"".join(parts))
+        return
+    members = {"data.pkl": file.getvalue(), ".format_version": b"1", ".storage_alignment": b"64"}
+    members["byteorder"] = b"little"
+    members |= {f"data/{key}": storage.tobytes() for key, storage in saver.storages.items()}
+    members |= {"version": b"3\n", ".data/serialization_id": b"0" * 40}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(f"{path.stem}/{name}")
+            start = archive.fp.tell() + 30 + len(info.filename) + 4
+            padding = -start % 64
+            info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
+            archive.writestr(info, data)
+        with mock.patch.object(zipfile, "ZIP64_LIMIT", 0):
+            archive.close()

@@ -5,11 +5,60 @@ import itertools
 import numpy as np
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import ir_se
+from jaxtalk.pretrained import ir_se, torch_file
 from jaxtalk.pretrained.torch_layout import StateDict
 
 PREFIX = "encoder."
 GROUPS = ("coarse_styles", "middle_styles", "fine_styles")
+
+
+def read(path):
+    """Name -> array of a public checkpoint: its state dict, and "latent_avg" from beside it.
+
+    Raises:
+      UserError: see `jaxtalk.pretrained.torch_file.read`.
+    """
+    tree = torch_file.read(path)
+    nested = tree.get("state_dict")
+    state = {**tree, **nested} if isinstance(nested, dict) else tree
+    return {name: array for name, array in state.items() if isinstance(array, np.ndarray)}
+
+
+def fields(state):
+    """The architecture of a public encoder: fields of `jaxtalk.nn.psp.Encoder`.
+
+    Empty if the state dict is not one of such an encoder, which `from_state_dict` tells.
+    """
+    own = {n.removeprefix(PREFIX): a for n, a in state.items() if n.startswith(PREFIX)} or state
+    depths = [_depth(own, i) for i in range(_count(lambda i: f"styles.{i}.linear.weight" in own))]
+    if len(set(depths)) != len(GROUPS) or max(depths) > 8 or "input_layer.0.weight" not in own:
+        return {}
+    return {
+        "num_styles": len(depths),
+        "w_dim": max(np.shape(own["styles.0.linear.weight"]), default=0),
+        "width": max(np.shape(own["input_layer.0.weight"]), default=0),
+        "coarse": depths.count(depths[0]),
+        "middle": len(depths) - depths.count(depths[-1]),
+        "use_se": "body.0.res_layer.5.fc1.weight" in own,
+        "image_size": 4 << depths[-1],
+    }
+
+
+def mean_code(state, w_dim):
+    """What the encoder's offsets add to, as the generator's variable `w_avg` [w_dim].
+
+    Raises:
+      UserError: there is none, or it is not one code for all styles.
+    """
+    if "latent_avg" not in state:
+        raise UserError("checkpoint: 'latent_avg' is missing, to which the encoder's codes add")
+    codes = np.asarray(state["latent_avg"], np.float32)
+    codes = codes[None] if codes.ndim == 1 else codes
+    if codes.ndim != 2 or codes.shape[1] != w_dim or not len(codes) or np.any(codes != codes[0]):
+        raise UserError(
+            f"checkpoint: 'latent_avg' has shape {codes.shape}, expected one code of {w_dim}"
+        )
+    return {"moving": {"w_avg": codes[0]}}
 
 
 def from_state_dict(state):

@@ -1,4 +1,4 @@
-"""StyleGAN3 against golden vectors of the reference, and the properties that training relies on."""
+"""StyleGAN3: the properties that training relies on; for its numbers see `tests.test_parity`."""
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,6 @@ from jaxtalk.nn.stylegan3 import Generator, w_avg
 from jaxtalk.pretrained import stylegan3
 from tests import golden_files
 
-KEPT = ("sg3_t256_cb1024_cm16", "sg3_r256_cb1024_cm16")
-LARGE = ("sg3_t256_cb2048_cm32", "sg3_r256_cb2048_cm32")
 SMALL = {
     "resolution": 16,
     "num_layers": 3,
@@ -20,69 +18,6 @@ SMALL = {
     "channel_base": 128,
     "channel_max": 6,
 }
-
-
-def reference(name):
-    """(arrays, meta, generator, variables) of a golden file."""
-    arrays, meta = golden_files.load(name, kept=name in KEPT)
-    kwargs = dict(meta["kwargs"])
-    generator = Generator(
-        resolution=kwargs["img_resolution"],
-        config="r" if kwargs.get("use_radial_filters") else "t",
-        z_dim=kwargs["z_dim"],
-        c_dim=kwargs["c_dim"],
-        w_dim=kwargs["w_dim"],
-        mapping_layers=kwargs["mapping_kwargs"]["num_layers"],
-        channel_base=kwargs["channel_base"],
-        channel_max=kwargs["channel_max"],
-        conv_clamp=kwargs.get("conv_clamp", 256.0),
-    )
-    state = {key[3:]: value for key, value in arrays.items() if key.startswith("sd/")}
-    return arrays, meta, generator, stylegan3.from_state_dict(state)
-
-
-def nchw(images):
-    return np.asarray(images).transpose(0, 3, 1, 2)
-
-
-@pytest.mark.parametrize("name", [*KEPT, *LARGE])
-def test_matches_the_reference(name):
-    """Style codes, truncated ones, every layer's output and the images."""
-    arrays, meta, generator, variables = reference(name)
-    noise = meta["f32_vs_f64"]
-    c = arrays.get("c")
-
-    w = generator.apply(variables, arrays["z"], c, method="mapping")
-    assert w.shape == (1, meta["num_ws"], generator.w_dim)
-    for index in (0, -1):
-        golden_files.assert_close(w[:, index], arrays["w_mapped_psi1"], noise["w_trunc"])
-    truncated = generator.apply(
-        variables,
-        arrays["z"],
-        c,
-        truncation_psi=meta["truncation_psi"],
-        truncation_cutoff=meta["truncation_cutoff"],
-        method="mapping",
-    )
-    columns = np.asarray(truncated)[:, meta["ws_truncated_columns"]]
-    golden_files.assert_close(columns, arrays["ws_truncated"], noise["w_trunc"])
-
-    synthesize = jax.jit(
-        lambda variables, ws: generator.apply(
-            variables, ws, method="synthesis", capture_intermediates=True
-        )
-    )
-    # Two styles at once also show that images do not mix.
-    both = np.concatenate([arrays["ws"], truncated])
-    images, state = synthesize(variables, both)
-    golden_files.assert_close(nchw(images)[:1], arrays["img"], noise["img"])
-    thin = nchw(images)[1:, :, ::4, ::4]
-    golden_files.assert_close(thin, arrays["img_from_z_truncated_stride4"], noise["img"])
-    for index, (layer, stride) in enumerate(meta["act_strides"].items()):
-        ours = "fourier_input" if layer == "input" else f"layers_{index - 1}"
-        (found,) = state["intermediates"][ours]["__call__"]
-        found = nchw(found)[:1, :, ::stride, ::stride]
-        golden_files.assert_close(found, arrays[f"act/{layer}"], noise["acts"][layer])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +164,7 @@ def test_wrong_arguments_are_refused(small):
 
 
 def test_foreign_names_are_refused():
-    arrays, _ = golden_files.load(KEPT[0])
+    arrays, _ = golden_files.load("sg3_t256_cb1024_cm16")
     state = {key[3:]: value for key, value in arrays.items() if key.startswith("sd/")}
     with pytest.raises(UserError, match=r"unexpected names, the first is 'synthesis\.b4\.const'"):
         stylegan3.from_state_dict({**state, "synthesis.b4.const": np.zeros(1)})

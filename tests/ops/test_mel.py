@@ -1,7 +1,4 @@
-"""Mel spectrograms against stored librosa results, librosa itself and their own definition."""
-
-import json
-import pathlib
+"""Mel spectrograms against librosa itself and their own definition."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +9,6 @@ import pytest
 from jaxtalk.core import batch
 from jaxtalk.media.audio import audio_excerpt
 from jaxtalk.ops import mel
-
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 
 
 def speech(num_samples, seed=0):
@@ -40,22 +35,9 @@ def test_constants_agree_with_the_batch_schema():
     assert mel.SAMPLE_RATE_HZ == batch.SAMPLE_RATE_HZ
 
 
-def test_filters_match_librosa_and_the_golden_file():
+def test_filters_match_librosa():
     theirs = librosa.filters.mel(sr=16000, n_fft=512, n_mels=80)
     np.testing.assert_allclose(mel.mel_filters(), theirs, atol=1e-8)
-    with np.load(GOLDEN / "mel_chirp.npz") as golden:
-        np.testing.assert_allclose(mel.mel_filters(), golden["mel_fb"], atol=1e-8)
-
-
-def test_matches_the_golden_chirp():
-    noise = json.loads((GOLDEN / "mel_chirp.json").read_text())["f32_vs_f64"]["max_abs"]
-    with np.load(GOLDEN / "mel_chirp.npz") as golden:
-        ours = whole(golden["y"])
-        exact = np.log(np.maximum(golden["mel_power_f64"], 1e-5)).T
-        stored = golden["log_mel_ln_1e5"].T
-    assert ours.shape == stored.shape
-    np.testing.assert_allclose(ours, exact, atol=20 * noise)
-    np.testing.assert_allclose(ours, stored, atol=20 * noise)
 
 
 def test_matches_librosa_on_noise():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import torch_file
+from jaxtalk.pretrained import torch_file, torch_tensors
 from tests import torch_writer
 
 RNG = np.random.default_rng(0)
@@ -50,8 +50,27 @@ def test_both_forms_of_torch_save(tmp_path, write):
         np.testing.assert_array_equal(found[name], expected)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_pytorch_writes_today(tmp_path, legacy):
+    """With memo, tied weights, attributes of dicts, and an archive with all of its members."""
+    storage = np.arange(20, dtype="f4")
+    tied = torch_writer.Stored(storage, 0, (4, 5), (5, 1))
+    extra = {"tied": torch_writer.Stored(storage, 0, (5, 4), (1, 5)), "weight": tied}
+    tree = {"state_dict": {**TREE["state_dict"], **extra}, "epoch": 3, "opts": {"a": [1, (2.0,)]}}
+    torch_writer.save(tmp_path / "net.pth", tree, legacy)
+    if not legacy:
+        data = (tmp_path / "net.pth").read_bytes()
+        assert data.index(storage.tobytes()) % 64 == 0
+        assert b"PK\6\6" in data and b"PK\6\7" in data
+    assert torch_file.read(tmp_path / "net.pth").keys() == {"state_dict", "opts"}
+    found = torch_file.read_state_dict(tmp_path / "net.pth")
+    expected = {**TREE["state_dict"], "weight": storage.reshape(4, 5)}
+    for name, array in {**expected, "tied": storage.reshape(4, 5).T}.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
 def test_the_legacy_start_is_that_of_the_pickled_magic_number():
-    assert pickle.dumps(torch_writer.MAGIC, 2) == torch_file._LEGACY_START
+    assert pickle.dumps(torch_writer.MAGIC, 2) == torch_tensors.LEGACY_START
 
 
 def test_views_with_offset_and_strides_and_bfloat16(tmp_path):
