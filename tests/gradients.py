@@ -1,6 +1,7 @@
 """Gradients held to finite differences; for networks in float64."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -28,3 +29,24 @@ def assert_matches_differences(value_and_grad, inputs, step=1e-6, rtol=1e-4):
     slope = (value(step) - value(-step)) / (2 * step)
     np.testing.assert_allclose(sum(jax.tree.leaves(products)), slope, rtol=rtol)
     return grads
+
+
+def assert_of_input_matches_differences(function, x, *, step=1e-6, rtol=1e-5):
+    """The gradient of a random weighted sum of a function's outputs, with respect to its input.
+
+    Weights of a network that are float32 stay it, so `function` must compute in the dtype of `x`,
+    which becomes float64.
+    """
+    rng = np.random.default_rng(1)
+    with jax.enable_x64(True):
+        x = np.asarray(x, np.float64)
+        shapes = jax.eval_shape(function, x)
+        weights = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), shapes)
+
+        def total(x):
+            products = jax.tree.map(lambda y, weight: jnp.sum(y * weight), function(x), weights)
+            return sum(jax.tree.leaves(products))
+
+        value_and_grad = jax.jit(jax.value_and_grad(total, argnums=(0,)))
+        (gradient,) = assert_matches_differences(value_and_grad, (x,), step, rtol)
+        assert np.any(np.asarray(gradient) != 0)

@@ -2,12 +2,7 @@
 
 import jax.numpy as jnp
 
-
-def average_pool_2x(images):
-    """[B, H, W, C] -> [B, H // 2, W // 2, C], means of 2x2 blocks; an odd last line is dropped."""
-    batch, height, width, channels = images.shape
-    images = images[:, : height // 2 * 2, : width // 2 * 2]
-    return images.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+from jaxtalk.nn.pooling import mean_pool_2x2
 
 
 def multi_scale_lpips(*, real, fake, distance, num_extra_scales):
@@ -27,6 +22,6 @@ def multi_scale_lpips(*, real, fake, distance, num_extra_scales):
     """
     total = distance(real, fake)
     for _ in range(num_extra_scales):
-        real, fake = average_pool_2x(real), average_pool_2x(fake)
+        real, fake = mean_pool_2x2(real), mean_pool_2x2(fake)
         total += distance(real, fake)
     return total.astype(jnp.float32)

@@ -7,7 +7,7 @@ The real images' features are constants to the gradient, as in both references.
 import jax
 import jax.numpy as jnp
 
-from jaxtalk.losses.perceptual import average_pool_2x
+from jaxtalk.nn.pooling import mean_pool_2x2
 from jaxtalk.nn.vgg import IMAGENET_MEAN, IMAGENET_STD
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 
@@ -62,7 +62,7 @@ def pirenderer_perceptual(*, real, fake, features, style_weight=0.0):
         grams = [[gram_matrix(x) for x in layers] for layers in maps]
         total += style_weight * sum(_distances(*grams))
     for _ in range(NUM_SCALES - 1):
-        pair = [average_pool_2x(image) for image in pair]
+        pair = [mean_pool_2x2(image) for image in pair]
         total += sum(_distances(*map(features, pair)))
     return total
 

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from jaxtalk.nn.ir_se import batch_norm, torch_init
 from jaxtalk.nn.lstm import LSTM, zero_carry
+from jaxtalk.nn.pooling import mean_pool_2x2
 from jaxtalk.nn.resnet import Trunk
 from jaxtalk.nn.transformer import (
     TransformerDecoderLayer,
@@ -19,6 +20,7 @@ from jaxtalk.nn.transformer import (
     sinusoidal_positions,
 )
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
+from jaxtalk.ops.resize import upsample_nearest
 
 NUM_PHONEMES = 41
 MAP_SIZE, POSE_MAP_SIZE = 64, 256
@@ -26,17 +28,6 @@ AUDIO_STEPS, AUDIO_FEATURES = 4, 41  # of a video frame
 # Head poses: rotation in radians, translation in the units of the pose boxes.
 POSE_MIN = (-0.6, -0.6, -0.6, -128.0, -128.0, 128.0)
 POSE_MAX = (0.6, 0.6, 0.6, 128.0, 128.0, 384.0)
-
-
-def upsample_nearest(x, factor):
-    """[B, H, W, C] -> [B, factor H, factor W, C]."""
-    return x.repeat(factor, axis=1).repeat(factor, axis=2)
-
-
-def mean_pool_2x2(x):
-    """[B, H, W, C] -> [B, H / 2, W / 2, C]."""
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
 
 class DownBlock(nn.Module):

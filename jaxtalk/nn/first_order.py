@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxtalk.nn.hourglass import ConvBlock, Hourglass, ResidualBlock, average_pool, conv
+from jaxtalk.nn.hourglass import ConvBlock, Hourglass, ResidualBlock, conv
+from jaxtalk.nn.pooling import mean_pool_2x2
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
-from jaxtalk.ops.warp import coordinate_grid, grid_sample, resize_bilinear
+from jaxtalk.ops.resize import resize_bilinear
+from jaxtalk.ops.warp import coordinate_grid, grid_sample
 
 
 class DenseMotion(NamedTuple):
@@ -176,7 +178,7 @@ class Generator(nn.Module):
 
         x = block(0, "first", size=7)(source.astype(self.dtype), train=train)
         for i in range(self.num_down):
-            x = average_pool(block(i + 1, f"down_{i}")(x, train=train))
+            x = mean_pool_2x2(block(i + 1, f"down_{i}")(x, train=train))
         x = warp(x) * resize_bilinear(motion.occlusion, *x.shape[1:3]).astype(self.dtype)
         for i in range(self.num_bottleneck):
             x = ResidualBlock(self.dtype, name=f"bottleneck_{i}")(x, train=train)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxtalk.nn.ir_se import batch_norm, torch_init
+from jaxtalk.nn.pooling import mean_pool_2x2
 from jaxtalk.ops.upsampled_conv import nearest_upsampled_conv
 
 
@@ -18,13 +19,6 @@ def conv(features, size, dtype, name=None, padding="SAME"):
     return nn.Conv(
         features, (size, size), padding=padding, kernel_init=torch_init, dtype=dtype, name=name
     )
-
-
-def average_pool(x):
-    """Means of blocks of 2x2 pixels; an odd last row or column is dropped."""
-    batch, height, width, channels = x.shape
-    x = x[:, : height // 2 * 2, : width // 2 * 2]
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
 
 class UpsampledConv(nn.Module):
@@ -115,7 +109,7 @@ class Hourglass(nn.Module):
 
         skips = [x.astype(self.dtype)]
         for i in range(self.num_blocks):
-            skips.append(average_pool(block(i + 1, f"down_{i}")(skips[-1], train=train)))
+            skips.append(mean_pool_2x2(block(i + 1, f"down_{i}")(skips[-1], train=train)))
         x = skips.pop()
         for i in range(self.num_blocks):
             x = block(self.num_blocks - 1 - i, f"up_{i}", upsample=True)(x, train=train)

@@ -8,30 +8,12 @@ import functools
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from jaxtalk.nn.pooling import max_pool, mean_pool_3x3
+from jaxtalk.ops.resize import resize_bilinear
 
 SIZE = 299
-
-
-def bilinear_matrix(size_in, size_out):
-    """PyTorch's bilinear resizing of one axis (align_corners off) as a float32 [out, in] matrix.
-
-    Without a filter against aliasing, as the public port does it, also where the image shrinks.
-    """
-    position = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
-    distance = np.abs(np.clip(position, 0, size_in - 1)[:, None] - np.arange(size_in))
-    return np.maximum(0.0, 1.0 - distance).astype(np.float32)
-
-
-def resized(images, height, width):
-    """[B, h, w, C] -> [B, height, width, C], bilinear; see `bilinear_matrix`."""
-    rows = bilinear_matrix(images.shape[1], height)
-    columns = bilinear_matrix(images.shape[2], width)
-    images = jnp.einsum("Hh,bhwc->bHwc", rows, images, precision="highest")
-    return jnp.einsum("Ww,bhwc->bhWc", columns, images, precision="highest")
 
 
 class ConvNorm(nn.Module):
@@ -66,7 +48,8 @@ class Inception(nn.Module):
 
     Attributes:
       width_divisor: all channels are divided by it; 1 for public weights.
-      resize: whether images are resized to 299 x 299 first, as the distance has it.
+      resize: whether images are resized to 299 x 299 first, as the distance has it; bilinear,
+        without a filter against aliasing.
       dtype: of the convolutions; resizing, statistics and the mean are float32.
     """
 
@@ -87,7 +70,7 @@ class Inception(nn.Module):
             raise ValueError(f"images: found {images.shape}, expected at least 75 pixels")
         x = images.astype(jnp.promote_types(self.dtype, jnp.float32))
         if self.resize:
-            x = resized(x, SIZE, SIZE)
+            x = resize_bilinear(x, SIZE, SIZE)
         x = self._stem((2 * x - 1).astype(self.dtype))
         for name, pooled in (("Mixed_5b", 32), ("Mixed_5c", 64), ("Mixed_5d", 64)):
             x = self._block_a(name, x, pooled)

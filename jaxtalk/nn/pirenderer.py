@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxtalk.nn.adain import AdaIN, LayerNorm
-from jaxtalk.nn.hourglass import UpsampledConv, average_pool, conv
+from jaxtalk.nn.hourglass import UpsampledConv, conv
 from jaxtalk.nn.ir_se import torch_init
-from jaxtalk.ops.warp import coordinate_grid, grid_sample, resize_bilinear
+from jaxtalk.nn.pooling import mean_pool_2x2
+from jaxtalk.ops.resize import resize_bilinear
+from jaxtalk.ops.warp import coordinate_grid, grid_sample
 
 
 class Rendered(NamedTuple):
@@ -187,7 +189,7 @@ class EditingNetwork(nn.Module):
         x = jnp.concatenate([images, warped], axis=-1).astype(self.dtype)
         skips = [block(0, "first", size=7)(x)]
         for i in range(self.num_levels):
-            skips.append(average_pool(block(i + 1, f"down_{i}")(skips[-1])))
+            skips.append(mean_pool_2x2(block(i + 1, f"down_{i}")(skips[-1])))
         x = skips.pop()
         for i in range(self.num_levels):
             level = self.num_levels - 1 - i

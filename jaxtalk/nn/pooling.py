@@ -25,6 +25,13 @@ def max_pool(x, size, stride, padding=(0, 0)):
     return x
 
 
+def mean_pool_2x2(x):
+    """[B, H, W, C] -> [B, H // 2, W // 2, C], means of 2x2 blocks; an odd last line is dropped."""
+    batch, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2]
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
 def mean_pool_3x3(x):
     """Mean over 3x3 windows, stride 1; at the borders over the pixels that are inside.
 

@@ -5,6 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxtalk.nn.pooling import max_pool
+
 # Mean and deviation of the channels of ImageNet's pictures in [0, 1], which torchvision's networks
 # take off and divide by.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -12,17 +14,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SLICES = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (multiple of the width, number of layers)
 SLICES_19 = ((1, 2), (2, 2), (4, 4), (8, 4), (8, 1))  # up to relu5_1
-
-
-def max_pool_2x2(x):
-    """Maximum of each 2x2 block, an odd last row or column dropped.
-
-    By strided slices: the gradient of XLA's window reduction is ten times as slow on a CPU. Where
-    values tie, the gradient is shared among them.
-    """
-    height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-    x = jnp.maximum(x[:, :height:2], x[:, 1:height:2])
-    return jnp.maximum(x[:, :, :width:2], x[:, :, 1:width:2])
 
 
 class VGG16(nn.Module):
@@ -44,7 +35,7 @@ class VGG16(nn.Module):
         features = []
         for i, (multiple, count) in enumerate(SLICES, start=1):
             if features:
-                x = max_pool_2x2(x)
+                x = max_pool(x, (2, 2), (2, 2))
             for j in range(1, count + 1):
                 conv = nn.Conv(
                     multiple * self.width,
@@ -78,7 +69,7 @@ class VGG19(nn.Module):
         features = []
         for i, (multiple, count) in enumerate(SLICES_19, start=1):
             if features:
-                x = max_pool_2x2(x)
+                x = max_pool(x, (2, 2), (2, 2))
             for j in range(1, count + 1):
                 conv = nn.Conv(
                     multiple * self.width,

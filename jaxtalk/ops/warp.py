@@ -9,7 +9,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 
 def coordinate_grid(height, width):
@@ -85,26 +84,6 @@ def _reflect(position, size, align_corners):
     remainder = jnp.mod(distance, 2 * span)
     folded = jnp.where(remainder > span, 2 * span - remainder, remainder) + low
     return jnp.clip(folded, 0, size - 1)
-
-
-def bilinear_matrix(size_in, size_out):
-    """Linear interpolation between pixel centres of one axis, as a float32 [out, in] matrix."""
-    position = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
-    distance = np.clip(position, 0, size_in - 1)[:, None] - np.arange(size_in)
-    return np.maximum(0.0, 1.0 - np.abs(distance)).astype(np.float32)
-
-
-def resize_bilinear(x, height, width):
-    """[B, h, w, C] -> [B, height, width, C], bilinear without aligned corners or anti-aliasing.
-
-    Matches PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
-    """
-    if x.shape[1:3] == (height, width):
-        return x
-    rows = bilinear_matrix(x.shape[1], height).astype(x.dtype)
-    columns = bilinear_matrix(x.shape[2], width).astype(x.dtype)
-    x = jnp.einsum("Hh,bhwc->bHwc", rows, x, precision="highest")
-    return jnp.einsum("Ww,bhwc->bhWc", columns, x, precision="highest")
 
 
 def draw_transform(rng, batch_size, *, sigma_affine=0.05, sigma_tps=0.005, num_points=5):

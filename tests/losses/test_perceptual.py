@@ -2,21 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtalk.losses.perceptual import average_pool_2x, multi_scale_lpips
+from jaxtalk.losses.perceptual import multi_scale_lpips
 
 
 def mean_difference(x, y):
     return jnp.mean(jnp.abs(x - y), axis=(1, 2, 3))
-
-
-def test_pooling_averages_blocks():
-    images = np.random.default_rng(0).standard_normal((2, 5, 6, 3))
-    expected = [
-        [images[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean(axis=(1, 2)) for j in range(3)]
-        for i in range(2)
-    ]
-    pooled = average_pool_2x(jnp.asarray(images))
-    np.testing.assert_allclose(pooled, np.moveaxis(expected, 2, 0), atol=1e-6)
 
 
 def test_sums_the_scales():

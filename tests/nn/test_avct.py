@@ -10,11 +10,10 @@ from jaxtalk.nn.avct import (
     AudioToKeypoints,
     AudioToPose,
     head_poses,
-    upsample_nearest,
 )
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 from jaxtalk.pretrained import avct
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 
 def rule_state(meta, key, **rule):
@@ -146,7 +145,7 @@ def small():
 def test_gradient_of_the_speech(small):
     module, variables, (phonemes, poses, audio, portrait) = small
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda audio: wide.apply(variables, phonemes, poses, audio, portrait), audio
     )
 
@@ -155,9 +154,3 @@ def test_other_shapes_are_refused(small):
     module, variables, (phonemes, poses, audio, portrait) = small
     with pytest.raises(ValueError, match=r"found \[B, ...\] of \(\(3,\), \(2, 256, 256\)"):
         module.apply(variables, phonemes, poses[:, 1:], audio, portrait)
-
-
-def test_upsampling():
-    x = np.arange(6.0).reshape(1, 2, 3, 1)
-    expected = np.kron(x[0, ..., 0], np.ones((2, 2)))
-    np.testing.assert_array_equal(upsample_nearest(x, 2)[0, ..., 0], expected)

@@ -9,7 +9,7 @@ import scipy.io
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn import face_model
 from jaxtalk.pretrained import basel
-from tests import golden_files, input_gradient
+from tests import golden_files, gradients
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_geometry_matches_reference(reference, fields, batch):
 def test_gradient_of_the_coefficients(reference, fields):
     coefficients = reference[0]["geo/coeffs"][:2]
     function = functools.partial(geometry, basel.from_fields(fields))
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda x: [function(x)[name] for name in ("landmarks68", "color")], coefficients
     )
 

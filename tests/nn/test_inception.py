@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.nn.inception import Inception, bilinear_matrix, resized
-from jaxtalk.nn.pooling import max_pool, mean_pool_3x3
+from jaxtalk.nn.inception import Inception
 from jaxtalk.pretrained import inception
-from tests import golden_files, input_gradient, numpy_layers, random_variables, weight_rule
+from tests import golden_files, random_variables, weight_rule
 
 # Layers whose maps the network does not join from branches.
 LAYERS = ("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3")
@@ -57,42 +56,12 @@ def test_larger_images_match_reference(reference):
     golden_files.assert_close(features, arrays["pool3_resize_down"], noise["pool3_resize_down"])
 
 
-@pytest.mark.parametrize(("size_in", "size_out"), [(5, 9), (9, 4)])
-def test_bilinear_resizing(size_in, size_out):
-    x = np.random.default_rng(0).standard_normal(size_in)
-    position = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
-    expected = np.interp(position, np.arange(size_in), x)
-    np.testing.assert_allclose(bilinear_matrix(size_in, size_out) @ x, expected, atol=1e-6)
-
-
-def test_pooling():
-    x = np.random.default_rng(0).standard_normal((2, 7, 6, 3)).astype(np.float32)
-    for stride, padding in ((1, 1), (2, 0), (2, 1)):
-        expected = numpy_layers.max_pool(x, 3, stride, padding).astype(np.float32)
-        np.testing.assert_array_equal(
-            max_pool(x, (3, 3), (stride, stride), (padding, padding)), expected
-        )
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    np.testing.assert_allclose(mean_pool_3x3(x), np.nanmean(windows, (-2, -1)), atol=1e-6)
-
-
 def test_examples_do_not_mix(small):
     module, variables, images = small
     forward = jax.jit(module.apply)
     features, swapped = forward(variables, images), forward(variables, images[::-1])
     assert features.shape == (2, 2048 // 16)
     np.testing.assert_allclose(features, swapped[::-1], rtol=1e-4, atol=1e-5)
-
-
-def test_gradient_of_resizing_and_pooling():
-    images = np.random.default_rng(0).standard_normal((2, 8, 9, 3))
-
-    def pooled(x):
-        x = max_pool(resized(x, 13, 7), (3, 3), (2, 2))
-        return mean_pool_3x3(max_pool(x, (3, 3), (1, 1), (1, 1)))
-
-    input_gradient.assert_matches_differences(pooled, images)
 
 
 def test_other_images_are_refused(small):

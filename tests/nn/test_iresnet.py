@@ -6,7 +6,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.iresnet import DEPTHS, IResNet
 from jaxtalk.pretrained import iresnet
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_examples_do_not_mix(small):
 def test_gradient_of_the_images(small):
     module, variables, images = small
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(lambda x: wide.apply(variables, x), images)
+    gradients.assert_of_input_matches_differences(lambda x: wide.apply(variables, x), images)
 
 
 def test_other_sizes_are_refused(small):

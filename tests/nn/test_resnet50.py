@@ -8,7 +8,7 @@ from jaxtalk.nn.face_model import split_coefficients
 from jaxtalk.nn.resnet import Block
 from jaxtalk.nn.resnet50 import FaceReconstructor
 from jaxtalk.pretrained import resnet50
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 PARTS = {
     "identity": "id",
@@ -60,7 +60,9 @@ def test_gradient_of_a_block(bottleneck):
     block = Block(4, 2, bottleneck)
     variables = random_variables.draw(block, x, train=False)
     wide = block.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(lambda x: wide.apply(variables, x, train=False), x)
+    gradients.assert_of_input_matches_differences(
+        lambda x: wide.apply(variables, x, train=False), x
+    )
 
 
 def test_other_images_are_refused():

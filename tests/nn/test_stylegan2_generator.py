@@ -8,7 +8,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan2_generator import Generator
 from jaxtalk.pretrained import stylegan2_generator
-from tests import golden_files, input_gradient, random_variables
+from tests import golden_files, gradients, random_variables
 
 # The files have that of images alone; it is up to 4e-6 in networks of this kind.
 NOISE_OF_MAPS = 4e-6
@@ -98,7 +98,7 @@ def test_gradient_of_the_styles(small):
     wide = gen.clone(dtype=jnp.float64)
     ws = np.random.default_rng(0).standard_normal((2, gen.num_ws, 8))
     # Styles and filters are float32 by design: the step must stand above their rounding.
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda ws: wide.apply(variables, ws, noise="none", method="synthesis"),
         ws,
         step=1e-3,

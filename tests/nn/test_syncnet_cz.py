@@ -6,7 +6,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.syncnet_cz import SyncNetCZ
 from jaxtalk.pretrained import syncnet_cz
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 NAME = "syncnet_python_lse"
 
@@ -55,7 +55,7 @@ def test_missing_and_unexpected_names(reference):
 def test_gradient_of_the_speech(small):
     module, variables, _, mfcc = small
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda x: wide.apply(variables, x, method="audio"), mfcc
     )
 
@@ -63,7 +63,7 @@ def test_gradient_of_the_speech(small):
 def test_gradient_of_the_frames(small):
     module, variables, frames, _ = small
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda x: wide.apply(variables, x, method="lip"), frames[:, :5], step=1e-4
     )
 

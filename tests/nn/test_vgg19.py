@@ -12,7 +12,7 @@ from jaxtalk.losses.vgg_perceptual import (
 from jaxtalk.nn.vgg import VGG19
 from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 from jaxtalk.pretrained import vgg19
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -102,4 +102,4 @@ def test_gradient_of_the_images():
     images = np.random.default_rng(0).standard_normal((2, 16, 16, 3))
     variables = random_variables.draw(module, images)
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(lambda x: wide.apply(variables, x), images)
+    gradients.assert_of_input_matches_differences(lambda x: wide.apply(variables, x), images)

@@ -6,7 +6,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.wav2lip_syncnet import Wav2LipSyncNet
 from jaxtalk.pretrained import wav2lip_syncnet
-from tests import golden_files, input_gradient, random_variables, weight_rule
+from tests import golden_files, gradients, random_variables, weight_rule
 
 NAME = "wav2lip_syncnet_color"
 
@@ -59,7 +59,7 @@ def test_missing_and_unexpected_names(reference):
 def test_gradient_of_the_faces(small):
     module, variables, faces, _ = small
     wide = module.clone(dtype=jnp.float64)
-    input_gradient.assert_matches_differences(
+    gradients.assert_of_input_matches_differences(
         lambda x: wide.apply(variables, x, method="video"), faces
     )
 

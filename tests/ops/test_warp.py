@@ -110,20 +110,6 @@ def test_wrong_arguments_are_named(case):
         warp.grid_sample(images[:1], grid)
 
 
-@pytest.mark.parametrize("height, width", [(20, 21), (5, 3), (2, 7)])
-def test_resize_interpolates_between_centres(case, height, width):
-    images = case[0]
-
-    def interpolate(x, size, axis):
-        old = x.shape[axis]
-        position = (np.arange(size) + 0.5) * old / size - 0.5
-        return np.apply_along_axis(lambda v: np.interp(position, np.arange(old), v), axis, x)
-
-    expected = interpolate(interpolate(images, height, 1), width, 2)
-    resized = warp.resize_bilinear(jnp.asarray(images, jnp.float32), height, width)
-    np.testing.assert_allclose(resized, expected, rtol=0, atol=1e-6)
-
-
 def test_transform_matches_reference():
     """The reference is float32 and tells no noise of its own: 10 times the rounding of numbers
     of order 1 for coordinates, and for frames what a shift by it does to their steepest edge."""
