@@ -1,13 +1,13 @@
-"""Turns public weights into a directory that `config.pretrained.<stage>` can name.
+"""Turns public weights into a directory of ours, for `config.pretrained.<stage>` or code to load.
 
   python -m jaxtalk.convert --list
   python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
   python -m jaxtalk.convert --kind stylegan3 --input stylegan3-t-ffhqu-256x256.pkl --output w/sg3
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
-Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; PyTorch is not needed and
-nothing in them is executed. Beside the weights, report.json says what was read, with the SHA-256 of
-each file. The config inside is the paper preset, with the file's architecture where it has another.
+Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
+report.json says what was read, with the SHA-256 of each file. The config of the weights is that of
+their stage's paper preset, with the file's architecture, or {network, model} where there is none.
 --verify compares our network with numbers of the public one, on this machine.
 """
 
@@ -18,8 +18,10 @@ import os
 import pathlib
 import sys
 
+from ml_collections import ConfigDict
+
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import kinds, parity
+from jaxtalk.pretrained import conversion, kinds, parity
 from jaxtalk.training.checkpoint import save_weights
 
 
@@ -44,16 +46,20 @@ def parse(argv):
 def convert(args):
     """Writes weights.npz and report.json."""
     kind = kinds.find(args.kind)
-    state, arguments, digests = kinds.read(kind, filter(None, (args.input, args.input2)))
-    config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
-    kind.configure(config[kind.stage].model, state, arguments)
-    networks, unused = kinds.convert(kind, state, config[kind.stage].model)
+    state, arguments, digests = conversion.read(kind, filter(None, (args.input, args.input2)))
+    if kind.stage:
+        config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
+    else:
+        config = ConfigDict({"network": args.kind, "model": kind.fields()})
+    model = config[kind.stage].model if kind.stage else config.model
+    kind.configure(model, state, arguments)
+    networks, unused = conversion.convert(kind, state, model)
     save_weights(args.output, networks, config)
-    report = {"kind": args.kind, **kinds.report(state, digests, unused, networks[kind.network])}
+    report = {"kind": args.kind, **conversion.report(state, digests, unused, networks)}
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(temporary, temporary.with_name("report.json"))
-    print(f"{args.output}: use it with --config.pretrained.{kind.stage}={args.output}")
+    print(args.output, f"is for --config.pretrained.{kind.stage}" if kind.stage else "")
 
 
 def main(argv=None):

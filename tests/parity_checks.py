@@ -1,8 +1,12 @@
-"""Checks against golden files of what has no public weights to convert; see `tests.test_parity`.
+"""Checks against golden files of what `jaxtalk.convert` has no use for; see `tests.test_parity`.
+
+Those of the networks that it knows are with their name maps.
 
 Each is a function of (arrays, meta) of a golden file that yields comparisons of
 `jaxtalk.pretrained.parity`.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +14,16 @@ import numpy as np
 
 from jaxtalk.losses.contrastive import info_nce, recall_at_1
 from jaxtalk.losses.kl import normal_log_density
+from jaxtalk.losses.vgg_perceptual import first_order_perceptual, pirenderer_perceptual
+from jaxtalk.metrics.sync import lip_sync_error, offset_distances
+from jaxtalk.nn import face_model
 from jaxtalk.nn.flow import AffineCoupling
 from jaxtalk.nn.lstm import LSTM
 from jaxtalk.nn.stylegan2 import Discriminator
-from jaxtalk.ops import mel
-from jaxtalk.pretrained import parity
+from jaxtalk.nn.vgg import VGG19
+from jaxtalk.ops import mel, warp
+from jaxtalk.ops.gaussian_downsample import gaussian_downsample
+from jaxtalk.pretrained import basel, kinds, parity, resnet50, syncnet_cz, vgg19, weight_rule
 from jaxtalk.pretrained.parity import compare
 from jaxtalk.pretrained.stylegan2 import discriminator_from_state_dict
 from jaxtalk.systems.styletalker.block import Smoothing, gaussian_kernel
@@ -115,9 +124,129 @@ def check_flow_refs(arrays, meta):
     yield compare("nce/top1", recall, expected, 1e-9)
 
 
+def check_vgg19(arrays, meta):
+    """The network's features, the images of the pyramid, and the losses on them."""
+    yield from vgg19.check(arrays, meta)
+    images = parity.unit_images(arrays["driving_u8_nhwc"])
+    for factor in (2, 4, 8):
+        name, found = f"driving_scale_{1 / factor}", gaussian_downsample(images, factor)
+        yield compare(name, parity.nchw(found), arrays[name], 5e-7)
+    variables = jax.device_put(vgg19.from_state_dict(weight_rule.from_meta(meta)))
+
+    @jax.jit
+    def losses(variables, real, fake):
+        pair = {"real": real, "fake": fake, "features": functools.partial(VGG19().apply, variables)}
+        warped = pirenderer_perceptual(**pair)
+        return (
+            first_order_perceptual(**pair),
+            warped,
+            pirenderer_perceptual(**pair, style_weight=250.0),
+        )
+
+    pair = (parity.images(arrays[f"{name}_u8_nhwc"]) for name in ("driving", "generated"))
+    names = ("fom_perceptual", "pirender_warp", "pirender_final")
+    for name, value in zip(names, losses(variables, *pair)):
+        noise = meta["f32_vs_f64"][f"{name}_rel"] * float(arrays[name])
+        yield compare(name, value[0], arrays[name], noise)
+
+
+def geometry(model, coefficients):
+    """All that the golden file has of the face model, by its names."""
+    face = face_model.split_coefficients(coefficients)
+    shape = face_model.face_shape(model, face.identity, face.expression)
+    rotation = face_model.rotation_matrix(face.angles)
+    transformed = face_model.moved(shape, rotation, face.translation)
+    camera = face_model.to_camera(transformed)
+    projected = face_model.project(camera)
+    texture = face_model.face_texture(model, face.texture)
+    normal = face_model.vertex_normals(model, shape)
+    rotated = jnp.matmul(normal, rotation, precision="highest")
+    return {
+        "shape": shape,
+        "rotation": rotation,
+        "transformed": transformed,
+        "camera": camera,
+        "proj": projected,
+        "landmarks68": face_model.landmarks(model, projected),
+        "texture": texture,
+        "normal": normal,
+        "normal_rotated": rotated,
+        "color": face_model.shaded(texture, rotated, face.light),
+    }
+
+
+def basel_fields(arrays):
+    """The golden file's face model as a user's file has it, counted from 1."""
+    stored = {n.removeprefix("model/"): a for n, a in arrays.items() if "model/" in n}
+    return {
+        **{key: stored[key] for key in ("meanshape", "idBase", "exBase", "meantex", "texBase")},
+        "tri": stored["tri0"] + 1,
+        "point_buf": stored["point_buf0"] + 1,
+        "keypoints": stored["keypoints0"][None] + 1,
+    }
+
+
+def check_resnet50(arrays, meta):
+    """The network's coefficients, and the geometry of others in a batch and alone."""
+    yield from resnet50.check(arrays, meta)
+    noise = meta["f32_vs_f64"]["geometry"]
+    model, coefficients = basel.from_fields(basel_fields(arrays)), arrays["geo/coeffs"]
+    recentred = arrays["model/recentred_mean"]
+    yield compare("recentred_mean", model.mean_shape, recentred, 1e-7)
+    for count in (len(coefficients), 1):
+        for name, found in jax.jit(geometry)(model, coefficients[:count]).items():
+            expected = arrays[f"geo/{name}"][:count]
+            yield compare(f"{name} of {count}", found, expected, noise[name])
+
+
+def check_syncnet(arrays, meta):
+    """The network's embeddings; distances and scores of given ones, beside another clip's."""
+    yield from syncnet_cz.check(arrays, meta)
+    for lip, audio, prefix, values in (
+        ("lip_emb", "aud_emb", "net", meta["metrics_on_net"]),
+        ("syn_f1", "syn_f2", "syn", meta["metrics_on_synthetic"]),
+    ):
+        pair = np.stack([arrays[audio], arrays[audio][::-1]])
+        distances = offset_distances(jnp.asarray(arrays[lip]), pair)
+        noise = 2e-7 * float(arrays[f"{prefix}_dists"].max())
+        yield compare(f"{prefix}_dists", distances[0], arrays[f"{prefix}_dists"], noise)
+        yield compare(f"{prefix}_mdist", distances[0].mean(0), arrays[f"{prefix}_mdist"], noise)
+        found = lip_sync_error(distances)
+        for name in ("LSE_D", "LSE_C"):
+            yield compare(f"{prefix} {name}", found[name.lower()][0], values[name], noise)
+        yield compare(f"{prefix} offset", found["offset"][0], values["offset"], 1e-9)
+
+
+def check_equivariance_transform(arrays, meta):
+    """The reference is float32 and tells no noise of its own: that of rounding numbers of order 1
+    for coordinates, and for frames what a shift by it does to their steepest edge."""
+    del meta
+
+    @jax.jit
+    def transform(frames, coordinates, *drawn):
+        return (
+            warp.transform_frames(frames, *drawn),
+            warp.transform_coordinates(coordinates, *drawn),
+            warp.transform_jacobians(coordinates, *drawn),
+        )
+
+    frames, drawn = parity.unit_images(arrays["frame_u8"]), arrays["control_params"][:, 0]
+    inputs = frames, arrays["coords"], arrays["theta"], drawn
+    expected = arrays["transformed"].transpose(0, 2, 3, 1), arrays["warped"], arrays["jac"]
+    for start in (0, 1):
+        found = transform(*(array[start:] for array in inputs))
+        for i, name in enumerate(("transformed", "warped", "jac")):
+            noise = 32 * 1.2e-7 if i == 0 else 1.2e-7
+            yield compare(f"{name} from {start}", found[i], expected[i][start:], noise)
+
+
 CHECKS = {
-    **parity.CHECKS,
+    **kinds.CHECKS,
     "flow_refs": check_flow_refs,
+    "fom_equivariance_transform": check_equivariance_transform,
     "mel_chirp": check_mel,
+    "resnet50_3dmm": check_resnet50,
     "sg2_disc_256_cb512_cm24": check_stylegan2_discriminator,
+    "syncnet_python_lse": check_syncnet,
+    "vgg19_features": check_vgg19,
 }

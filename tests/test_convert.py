@@ -15,8 +15,9 @@ from jaxtalk import convert
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.lpips import LPIPS
+from jaxtalk.nn.stylegan2_generator import Generator as StyleGAN2Generator
 from jaxtalk.nn.stylegan3 import Generator
-from jaxtalk.pretrained import kinds, parity, psp, stylegan3
+from jaxtalk.pretrained import conversion, kinds, parity, psp, stylegan2_generator, stylegan3
 from jaxtalk.pretraining.psp import make_encode
 from jaxtalk.training import checkpoint, recipe
 from tests import golden_files, torch_writer, weight_rule
@@ -186,7 +187,92 @@ def test_generators_of_other_arrays_than_their_arguments_say():
     kind, model = kinds.KINDS["stylegan3"], stylegan3_config.get_config("paper").stylegan3.model
     kind.configure(model, state, {**meta["kwargs"], "channel_max": 8})
     with pytest.raises(UserError, match=r"arrays are not as in the network: .* another size"):
-        kinds.convert(kind, state, model)
+        conversion.convert(kind, state, model)
+
+
+def stylegan2_state(width):
+    """A narrow generator for 16 pixels with random weights, under the public names."""
+    mapping = {
+        f"mapping.fc{i}.{leaf}": (8, 8)[: 1 + (leaf == "weight")]
+        for i in range(2)
+        for leaf in ("weight", "bias")
+    }
+    shapes = {**mapping, "mapping.w_avg": (8,), "synthesis.b4.const": (width, 4, 4)}
+
+    def layer(name, channels, size, noise=None):
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (
+            (channels, width, size, size),
+            (channels,),
+        )
+        shapes[f"{name}.affine.weight"], shapes[f"{name}.affine.bias"] = (width, 8), (width,)
+        if noise:
+            shapes[f"{name}.noise_strength"], shapes[f"{name}.noise_const"] = (), (noise, noise)
+            shapes[f"{name}.resample_filter"] = (4, 4)
+
+    for size in (4, 8, 16):
+        for name in ("conv0", "conv1")[size == 4 :]:
+            layer(f"synthesis.b{size}.{name}", width, 3, size)
+        layer(f"synthesis.b{size}.torgb", 3, 1)
+        shapes[f"synthesis.b{size}.resample_filter"] = (4, 4)
+    return weight_rule.weights(shapes, 0)
+
+
+@pytest.mark.parametrize(("of_ada", "clamp"), [(True, None), (False, 256.0)])
+def test_stylegan2_becomes_a_network_of_its_own(tmp_path, of_ada, clamp):
+    """It is no stage's: the config names the network and its fields."""
+    synthesis = {"channel_base": 1024, "channel_max": 6, "num_fp16_res": 4}
+    arguments = {
+        **{"z_dim": 8, "c_dim": 0, "w_dim": 8, "img_resolution": 16, "img_channels": 3},
+        "mapping_kwargs": torch_writer.EasyDict(num_layers=2),
+        **({"synthesis_kwargs": torch_writer.EasyDict(synthesis)} if of_ada else synthesis),
+    }
+    state = stylegan2_state(6)
+    buffers = ("w_avg", "noise_const", "resample_filter")
+    network = torch_writer.nvidia_module(state, buffers, **arguments)
+    (tmp_path / "ffhq.pkl").write_bytes(torch_writer.nvidia_pickle({"G_ema": network}))
+    report = run(tmp_path / "out", "stylegan2", tmp_path / "ffhq.pkl")
+    assert all(name.endswith("resample_filter") for name in report["unused"])
+    networks, config = checkpoint.load_weights(tmp_path / "out")
+    assert config.network == "stylegan2" and config.model.generator.conv_clamp == clamp
+    expected = stylegan2_generator.from_state_dict(state)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, networks["generator"], expected)))
+    gen = StyleGAN2Generator(**config.model.generator)
+    images = gen.apply(networks["generator"], np.ones((1, 8), np.float32), noise="const")
+    assert images.shape == (1, 16, 16, 3) and np.isfinite(images).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"img_resolution": 48}, "img_resolution is 48, expected a power of two"),
+        ({"architecture": "resnet"}, "architecture is 'resnet', expected 'skip'"),
+        ({"conv_clamp": -1}, "conv_clamp is -1"),
+        ({"synthesis_kwargs": [1]}, "synthesis_kwargs is [1], expected a dict"),
+        ({"synthesis_kwargs": {"use_noise": False}}, "made with 'use_noise', which StyleGAN2"),
+        ({"conv_kernel": 3}, "made with 'conv_kernel', which StyleGAN2 does not have"),
+    ],
+)
+def test_stylegan2_generators_that_are_not_ours(change, reason):
+    with pytest.raises(UserError, match=re.escape(reason)):
+        stylegan2_generator.fields(change)
+
+
+def test_iresnet_brings_its_architecture(tmp_path, capsys):
+    table = golden_files.load("arcface_iresnet50")[1]["state"]["tensors_[shape,dtype,sum]"]
+    shapes = {n: [s // 16 if s >= 64 else s for s in shape] for n, (shape, *_) in table.items()}
+    torch_writer.write_zip(tmp_path / "backbone.pth", weight_rule.weights(shapes, 0))
+    report = run(tmp_path / "out", "iresnet", tmp_path / "backbone.pth")
+    assert all(name.endswith("num_batches_tracked") for name in report["unused"])
+    networks, config = checkpoint.load_weights(tmp_path / "out")
+    fields = {"num_layers": 50, "width": 4, "embedding_dim": 32, "image_size": 112}
+    assert config.to_dict() == {"network": "iresnet", "model": {"iresnet": fields}}
+    assert networks.keys() == {"iresnet"}
+    assert "pretrained" not in capsys.readouterr().out
+    (tmp_path / "other.pth").write_bytes((tmp_path / "backbone.pth").read_bytes())
+    wrong = failure(
+        "--kind=vgg19", f"--input={tmp_path / 'other.pth'}", f"--output={tmp_path / 'x'}"
+    )
+    assert "'features.0.weight' is missing" in wrong and not (tmp_path / "x").exists()
 
 
 def psp_state():
@@ -233,7 +319,7 @@ def test_arrays_whose_shapes_do_not_go_together():
     state = psp_state()
     state["styles.0.convs.0.weight"] = state["styles.0.convs.0.weight"][:, :1]
     with pytest.raises(UserError, match=r"shapes do not go together \(all input arrays must have"):
-        kinds.convert(kinds.KINDS["psp"], state, None)
+        conversion.convert(kinds.KINDS["psp"], state, None)
 
 
 def test_psp_without_a_mean_code(tmp_path):
@@ -295,13 +381,13 @@ def test_unexpected_names_and_other_widths_are_refused():
         state[f"features.{index}.weight"] = np.zeros((*shape, 3, 3))
         state[f"features.{index}.bias"] = np.zeros(shape[0])
     lpips, model = kinds.KINDS["lpips"], perceptual_config.stage_config("demo").model
-    _, unused = kinds.convert(lpips, state, model)
+    _, unused = conversion.convert(lpips, state, model)
     assert not unused
     with pytest.raises(UserError, match=r"1 unexpected names, the first is 'extra\.bias'"):
-        kinds.convert(lpips, {**state, "extra.bias": np.zeros(1)}, model)
+        conversion.convert(lpips, {**state, "extra.bias": np.zeros(1)}, model)
     paper = perceptual_config.stage_config("paper").model
     with pytest.raises(UserError, match=r"found \(8,\), expected \(64,\); is it another size"):
-        kinds.convert(lpips, state, paper)
+        conversion.convert(lpips, state, paper)
 
 
 def test_list_and_what_is_left_out(capsys):
@@ -324,7 +410,7 @@ def test_verify(monkeypatch, capsys, tmp_path):
         distance = arrays["dist"] + shift
         yield parity.compare("distance", distance, arrays["dist"], meta["f32_vs_f64"])
 
-    monkeypatch.setitem(parity.CHECKS, "lpips_vgg", check)
+    monkeypatch.setitem(kinds.KINDS["lpips"].golden, "lpips_vgg", check)
     shift = 0.0
     convert.main(arguments)
     assert "lpips_vgg                    distance" in capsys.readouterr().out

@@ -1,8 +1,10 @@
 """Name map of the IR-SE-50 of pSp's identity loss (`model_ir_se50.pth`)."""
 
+import jax
 import numpy as np
 
-from jaxtalk.pretrained import ir_se
+from jaxtalk.nn.arcface import IRSE50, face_crop
+from jaxtalk.pretrained import ir_se, parity, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 EPSILON = 1e-5  # of the norm
@@ -42,3 +44,16 @@ def _folded(dense, affine, stats):
         "var": np.full_like(stats["var"], 1 - EPSILON),
     }
     return {"kernel": dense["kernel"] * gain, "bias": bias}, neutral
+
+
+def check(arrays, meta):
+    """The crop of the face, and embeddings in a batch and alone."""
+    crops = face_crop(parity.images(arrays["img_u8_nhwc"]), 112)
+    yield parity.compare(
+        "crop", parity.nchw(crops)[:, :, ::2, ::2], arrays["cropped_stride2"], 5e-8
+    )
+    variables = jax.device_put(from_state_dict(weight_rule.from_meta(meta)))
+    forward = jax.jit(IRSE50().apply)
+    for count in (len(crops), 1):
+        found, expected = forward(variables, crops[:count]), arrays["embedding"][:count]
+        yield parity.compare(f"embedding of {count}", found, expected, meta["f32_vs_f64"])

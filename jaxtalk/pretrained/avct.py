@@ -2,9 +2,12 @@
 
 import itertools
 
+import jax
 import numpy as np
 
-from jaxtalk.pretrained import resnet, transformer
+from jaxtalk.nn.avct import AudioToKeypoints, AudioToPose
+from jaxtalk.nn.keypoint_detector import KeypointDetector
+from jaxtalk.pretrained import first_order, parity, resnet, transformer, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 # Counters, and buffers that the network computes itself.
@@ -90,3 +93,48 @@ def _down_block(state, name):
     params["shortcut_conv"] = state.conv1x1(f"{layers}.conv")
     params["shortcut_norm"], stats["shortcut_norm"] = state.batch_norm(f"{layers}.norm")
     return params, stats
+
+
+def check_keypoints(arrays, meta):
+    """The portrait's features and key points, between two of the same others: they must not mix."""
+    rule = meta["weight_rule"]
+    detector = weight_rule.from_table(
+        meta["state_kp"], rule["kp_detector_seed"], rule["kp_gain"], rule["kp_skip"]
+    )
+    state = weight_rule.from_table(
+        meta["state"], rule["ph2kp_seed"], rule["gain"], rule["skip"], rule["unit_suffixes"]
+    )
+    state["jacobian.weight"] = state["jacobian.weight"] * np.float32(0.1)
+    identities = np.resize([1, 0, 0, 1], state["jacobian.bias"].shape).astype(np.float32)
+    state["jacobian.bias"] = np.float32(0.5) * state["jacobian.bias"] + identities
+
+    variables = first_order.keypoint_detector_from_state_dict(detector)
+    features = jax.jit(lambda v, x: KeypointDetector().apply(v, x, method="features"))
+    portrait = np.asarray(features(variables, parity.unit_images(arrays["img_u8_nhwc"])))
+    found, noise = parity.nchw(portrait, 1, 4), meta["f32_vs_f64"]
+    limit = parity.like(noise["value"], arrays["feature_map_s4"])
+    yield parity.compare("feature_map_s4", found, arrays["feature_map_s4"], limit)
+
+    inputs = [
+        arrays["phonemes"].astype(np.int32),
+        arrays["pose_maps_u8"].astype(np.float32),
+        arrays["audio"],
+        portrait,
+    ]
+    inputs = [np.concatenate([x, x[:, ::-1], x]) for x in inputs]
+    variables = jax.device_put(keypoints_from_state_dict(state))
+    positions, jacobians = jax.jit(AudioToKeypoints().apply)(variables, *inputs)
+    for row in (0, 2):
+        yield parity.compare(f"value {row}", positions[row], arrays["value"][0], noise["value"])
+        yield parity.compare(f"jac {row}", jacobians[row], arrays["jacobian"][0], noise["jac"])
+
+
+def check_pose(arrays, meta):
+    """Three at once, the second of which hears and sees something else."""
+    variables = jax.device_put(pose_from_state_dict(weight_rule.from_meta(meta)))
+    pose_map = arrays["pose_map_u8"].astype(np.float32)
+    maps = np.stack([pose_map, pose_map[::-1], pose_map])
+    audio = np.concatenate([arrays["audio"], arrays["audio"][:, ::-1], arrays["audio"]])
+    outputs = jax.jit(AudioToPose().apply)(variables, maps, audio)
+    for row in (0, 2):
+        yield parity.compare(f"out {row}", outputs[row], arrays["out"][0], meta["f32_vs_f64"])

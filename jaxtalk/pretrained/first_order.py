@@ -5,6 +5,13 @@ Their checkpoints hold a dict each under "kp_detector" and "generator"; those of
 
 import itertools
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtalk.nn.first_order import Generator
+from jaxtalk.nn.keypoint_detector import KeypointDetector
+from jaxtalk.pretrained import parity, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 # The Gaussian of the down-sampling is a constant here.
@@ -91,3 +98,93 @@ def _blocks(state, ours, theirs, params, stats):
 def _block(state, name):
     norm, stats = state.batch_norm(f"{name}.norm")
     return {"conv": state.conv(f"{name}.conv"), "norm": norm}, {"norm": stats}
+
+
+def _golden_states(arrays, meta):
+    """A golden file's state dicts (detector, generator), made anew where they are not stored."""
+    if meta["state_dict_stored"]:
+        return [parity.state_dict(arrays, prefix) for prefix in ("kp_detector/", "generator/")]
+    rule = meta["weight_rule"]
+    detector, generator = (
+        weight_rule.from_table(meta[table], rule[seed], rule["gain"], rule["skip_names"])
+        for table, seed in (("state_kp", "kp_detector_seed"), ("state_gen", "generator_seed"))
+    )
+    detector["kp.weight"] = np.float32(1.5) * detector["kp.weight"]
+    detector["jacobian.weight"] = arrays["kp_jac_weight_scale"] * detector["jacobian.weight"]
+    identities = np.resize([1, 0, 0, 1], detector["jacobian.bias"].shape).astype(np.float32)
+    detector["jacobian.bias"] = np.float32(0.5) * detector["jacobian.bias"] + identities
+    return detector, generator
+
+
+def check(arrays, meta):
+    """Key points, motion and images, between two of the same another one: they must not mix."""
+    sizes, motion = meta["generator_params"], meta["generator_params"]["dense_motion_params"]
+    detector = KeypointDetector(
+        width=meta["kp_detector_params"]["block_expansion"],
+        max_width=meta["kp_detector_params"]["max_features"],
+    )
+    generator = Generator(
+        width=sizes["block_expansion"],
+        max_width=sizes["max_features"],
+        motion_width=motion["block_expansion"],
+        motion_max_width=motion["max_features"],
+    )
+    maps = keypoint_detector_from_state_dict, generator_from_state_dict
+    states = _golden_states(arrays, meta)
+    variables = jax.device_put([from_states(s) for from_states, s in zip(maps, states)])
+    images = [parity.unit_images(arrays[key]) for key in ("source_u8", "driving_u8")]
+    # Wide networks take their one example: the batch is left to the narrow ones.
+    if meta["state_dict_stored"]:
+        images = [np.concatenate([image, image[:, ::-1], image]) for image in images]
+
+    @jax.jit
+    def animate(variables, source, driving):
+        both = detector.apply(variables[0], jnp.concatenate([source, driving]))
+        of_source = jax.tree.map(lambda x: x[: len(source)], both)
+        of_driving = jax.tree.map(lambda x: x[len(source) :], both)
+        inputs = source, of_driving, of_source
+        generated, state = generator.apply(
+            variables[1],
+            *inputs,
+            capture_intermediates=lambda module, _: module.name == "final",
+            mutable="intermediates",
+        )
+        aligned = generator.clone(align_corners=True).apply(variables[1], *inputs)
+        logits = state["intermediates"]["final"]["__call__"][0]
+        return of_source, of_driving, generated, logits, aligned.image
+
+    results = jax.tree.map(np.asarray, animate(variables, *images))
+    noise = meta["f32_vs_f64"]
+    for row in range(0, len(images[0]), 2):
+        one = jax.tree.map(lambda x, row=row: x[row : row + 1], results)
+        yield from _compared(one, row, arrays, noise)
+
+
+def _compared(results, row, arrays, noise):
+    of_source, of_driving, generated, logits, aligned = results
+    motion = generated.motion
+
+    def planes(x, stride):
+        return np.moveaxis(x, (1, 2), (-2, -1))[..., ::stride, ::stride]
+
+    found = {
+        "kp_src_value": (of_source.position, noise["kp_value"]),
+        "kp_src_jac": (of_source.jacobian, noise["kp_jac"]),
+        "kp_drv_value": (of_driving.position, noise["kp_value"]),
+        "kp_drv_jac": (of_driving.jacobian, noise["kp_jac"]),
+        "deformation": (motion.deformation, noise["kp_value"]),  # coordinates as well
+        "mask_s2": (planes(motion.mask, 2), noise["mask"]),
+        "occlusion": (planes(motion.occlusion, 1), noise["occlusion_map"]),
+        "deformed_s4": (planes(generated.deformed, 4), noise["deformed"]),
+        "sparse_deformed_s4": (planes(motion.sparse_deformed, 4), noise["deformed"]),
+        "prediction_s2": (planes(generated.image, 2), noise["prediction"]),
+        "prediction_aligncornersTrue_s4": (planes(aligned, 4), noise["prediction"]),
+    }
+    for key, (array, limit) in found.items():
+        if key in arrays:
+            yield parity.compare(f"{key} {row}", array, arrays[key], limit)
+    # The sigmoid hides errors of large logits; their noise as a share of their size is that of
+    # the prediction.
+    expected = arrays["final_pre_sigmoid_s2"]
+    limit = parity.like(noise["prediction"], expected)
+    yield parity.compare(f"final_pre_sigmoid_s2 {row}", planes(logits, 2), expected, limit)

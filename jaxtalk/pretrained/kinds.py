@@ -1,25 +1,82 @@
-"""The public weights that `jaxtalk.convert` knows: files, name map and network of each kind."""
+"""The public weights that `jaxtalk.convert` knows: files, licences, networks of each kind."""
 
 import dataclasses
-import hashlib
-import os
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50
+from jaxtalk.nn.avct import AudioToKeypoints, AudioToPose
+from jaxtalk.nn.first_order import Generator as FirstOrderGenerator
+from jaxtalk.nn.inception import Inception
+from jaxtalk.nn.iresnet import IResNet
+from jaxtalk.nn.keypoint_detector import KeypointDetector, Keypoints
 from jaxtalk.nn.lpips import LPIPS
+from jaxtalk.nn.pirenderer import FaceRenderer
 from jaxtalk.nn.psp import Encoder
-from jaxtalk.nn.stylegan3 import Generator
-from jaxtalk.pretrained import arcface, lpips, nvidia_pickle, psp, stylegan3, torch_file
+from jaxtalk.nn.resnet50 import FaceReconstructor
+from jaxtalk.nn.stylegan2_generator import Generator as StyleGAN2Generator
+from jaxtalk.nn.stylegan3 import Generator as StyleGAN3Generator
+from jaxtalk.nn.styletalk import StyleTalk
+from jaxtalk.nn.syncnet_cz import SyncNetCZ
+from jaxtalk.nn.vgg import VGG19
+from jaxtalk.nn.wav2lip_syncnet import Wav2LipSyncNet
+from jaxtalk.pretrained import (
+    arcface,
+    avct,
+    first_order,
+    inception,
+    iresnet,
+    lpips,
+    nvidia_pickle,
+    pirenderer,
+    psp,
+    resnet50,
+    stylegan2_generator,
+    stylegan3,
+    styletalk,
+    syncnet_cz,
+    torch_file,
+    vgg19,
+    wav2lip_syncnet,
+)
+from jaxtalk.pretrained.conversion import Kind, Part
+
+NVIDIA = "NVIDIA Source Code License: non-commercial"
 
 
-def _read_state_dict(path):
-    return torch_file.read_state_dict(path), {}
+def _floats(*shape):
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def _integers(*shape):
+    return jax.ShapeDtypeStruct(shape, jnp.int32)
+
+
+def _fields(module):
+    """A module's fields but for its dtype, at their defaults: the sizes of the public network."""
+    fields = {field.name: field.default for field in dataclasses.fields(module)}
+    return {name: fields[name] for name in fields if name not in ("parent", "name", "dtype")}
+
+
+def _part(from_state_dict, module, *inputs, prefix=""):
+    """A network that is no stage's."""
+
+    def build(values):
+        return module(**values), inputs
+
+    return Part(from_state_dict, build, _fields(module), prefix)
+
+
+def _generator_part(from_state_dict, module, of_stage):
+    def build(values):
+        values = values.generator if of_stage else values
+        labels = [_floats(1, values["c_dim"])] if values.get("c_dim") else []
+        return module(**values), [_floats(1, values["z_dim"]), *labels]
+
+    return Part(from_state_dict, build, {} if of_stage else _fields(module))
 
 
 def _read_generator(path):
@@ -27,20 +84,37 @@ def _read_generator(path):
     return network.state_dict, network.arguments
 
 
-def _generator(model):
-    values = model.generator
-    labels = [(1, values.c_dim)] if values.get("c_dim") else []
-    return Generator(**values), [(1, values.z_dim), *labels]
+def _reader(key, *further):
+    """A reader of files that hold a state dict under each of these names.
 
+    Where there are several, the names of arrays begin with that of theirs.
+    """
 
-def _as_the_preset(model, state, arguments):
-    del model, state, arguments
+    def read(path):
+        tree = torch_file.read(path)
+        state = {}
+        for name in (key, *further):
+            arrays = tree.get(name)
+            if not isinstance(arrays, dict):
+                found = ", ".join(sorted(tree)[:5]) or "nothing"
+                raise UserError(f"{path}: found {found}, expected a state dict named {name!r}")
+            prefix = f"{name}." if further else ""
+            arrays = {n: a for n, a in arrays.items() if isinstance(a, np.ndarray)}
+            state |= {f"{prefix}{n}": array for n, array in arrays.items()}
+        return state, {}
+
+    return read
 
 
 def _configure_stylegan3(model, state, arguments):
     del state
-    _update(model.generator, stylegan3.fields(arguments), Generator)
+    _update(model.generator, stylegan3.fields(arguments), StyleGAN3Generator)
     model.discriminator.resolution = model.generator.resolution
+
+
+def _configure_stylegan2(model, state, arguments):
+    del state
+    model["generator"].update(stylegan2_generator.fields(arguments))
 
 
 def _configure_psp(model, state, arguments):
@@ -48,6 +122,11 @@ def _configure_psp(model, state, arguments):
     fields = psp.fields(state)
     model.image_size = fields.pop("image_size", model.image_size)
     _update(model.encoder, fields, Encoder)
+
+
+def _configure_iresnet(model, state, arguments):
+    del arguments
+    model["iresnet"].update(iresnet.fields(state))
 
 
 def _update(values, fields, module):
@@ -58,91 +137,217 @@ def _update(values, fields, module):
             values[name] = value
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """Weights that stand in for those of one stage.
-
-    Attributes:
-      files: what the inputs are, in words.
-      stage: the stage whose weights they become.
-      network: the name under which that stage exports them.
-      from_state_dict: name -> array, to variables.
-      module: `model` values of the stage -> (the network, shapes of its inputs).
-      licence: of the public weights, in words.
-      read: path -> (name -> array, arguments that the network was made with).
-      configure: sets the `model` values of the stage by (model, name -> array, arguments), where
-        the architecture comes from the file.
-      others: (name -> array, model) -> further networks that the stage exports, with variables.
-      golden: names of the golden files that check it, see `jaxtalk.pretrained.parity`.
-    """
-
-    files: str
-    stage: str
-    network: str
-    from_state_dict: Callable
-    module: Callable
-    licence: str = ""
-    read: Callable = _read_state_dict
-    configure: Callable = _as_the_preset
-    others: Callable = lambda state, model: {}
-    golden: tuple[str, ...] = ()
-
+_IMAGES = _floats(1, 256, 256, 3)
+_KEYPOINTS = Keypoints(_floats(1, 10, 2), _floats(1, 10, 2, 2))
+_DETECTOR = _part(
+    first_order.keypoint_detector_from_state_dict, KeypointDetector, _IMAGES, prefix="kp_detector."
+)
+_ANIMATOR = _part(
+    first_order.generator_from_state_dict,
+    FirstOrderGenerator,
+    *(_IMAGES, _KEYPOINTS, _KEYPOINTS),
+    prefix="generator.",
+)
 
 KINDS = {
     "lpips": Kind(
         "torchvision's vgg16 and LPIPS v0.1 vgg.pth (two files), or the whole LPIPS module",
-        "perceptual",
-        "lpips",
-        lpips.from_state_dict,
-        lambda model: (LPIPS(width=model.width), [(1, 16, 16, 3)] * 2),
-        licence="BSD 3-Clause (torchvision), BSD 2-Clause (LPIPS)",
-        golden=("lpips_vgg",),
+        "BSD 3-Clause (torchvision), BSD 2-Clause (LPIPS)",
+        {
+            "lpips": Part(
+                lpips.from_state_dict,
+                lambda model: (LPIPS(width=model.width), [_floats(1, 16, 16, 3)] * 2),
+            )
+        },
+        stage="perceptual",
+        golden={"lpips_vgg": lpips.check},
     ),
     "arcface": Kind(
         "model_ir_se50.pth, the recogniser of pSp's identity loss",
-        "arcface",
-        "arcface",
-        arcface.from_state_dict,
-        lambda model: (
-            IRSE50(model.width, model.embedding_dim, model.face_size),
-            [(1, model.face_size, model.face_size, 3)],
-        ),
-        licence="MIT (InsightFace_Pytorch, code); its training data for research only",
-        golden=("psp_arcface_irse50_112",),
+        "MIT (InsightFace_Pytorch, code); its training data for research only",
+        {
+            "arcface": Part(
+                arcface.from_state_dict,
+                lambda model: (
+                    IRSE50(model.width, model.embedding_dim, model.face_size),
+                    [_floats(1, model.face_size, model.face_size, 3)],
+                ),
+            )
+        },
+        stage="arcface",
+        golden={"psp_arcface_irse50_112": arcface.check},
     ),
     "stylegan3": Kind(
         "a .pkl of NVIDIA's stylegan3, such as stylegan3-t-ffhqu-256x256.pkl, T or R, any size",
-        "stylegan3",
-        "generator",
-        stylegan3.from_state_dict,
-        _generator,
-        licence="NVIDIA Source Code License for StyleGAN3: non-commercial",
+        NVIDIA,
+        {"generator": _generator_part(stylegan3.from_state_dict, StyleGAN3Generator, True)},
+        stage="stylegan3",
         read=_read_generator,
         configure=_configure_stylegan3,
-        golden=(
-            "sg3_t256_cb1024_cm16",
-            "sg3_r256_cb1024_cm16",
-            "sg3_t256_cb2048_cm32",
-            "sg3_r256_cb2048_cm32",
-        ),
+        golden={
+            "sg3_t256_cb1024_cm16": stylegan3.check,
+            "sg3_r256_cb1024_cm16": stylegan3.check,
+            "sg3_t256_cb2048_cm32": stylegan3.check,
+            "sg3_r256_cb2048_cm32": stylegan3.check,
+        },
+    ),
+    "stylegan2": Kind(
+        "a .pkl of NVIDIA's stylegan2-ada-pytorch or stylegan3 with a StyleGAN2 generator of "
+        "architecture skip, such as ffhq.pkl",
+        NVIDIA,
+        {
+            "generator": _generator_part(
+                stylegan2_generator.from_state_dict, StyleGAN2Generator, False
+            )
+        },
+        read=_read_generator,
+        configure=_configure_stylegan2,
+        golden={
+            "sg2_256_cb1024_cm16": stylegan2_generator.check,
+            "sg2ada_256_cb1024_cm16": stylegan2_generator.check,
+        },
     ),
     "psp": Kind(
         "psp_ffhq_encode.pt of pixel2style2pixel: the encoder and the mean code; its StyleGAN2 "
         "decoder is left out",
-        "psp",
-        "encoder",
-        psp.from_state_dict,
-        lambda model: (
-            Encoder(**model.encoder, image_size=model.image_size),
-            [(1, model.image_size, model.image_size, 3)],
-        ),
-        licence="MIT (code and weights of pixel2style2pixel); trained on FFHQ, CC BY-NC-SA 4.0",
+        "MIT (code and weights of pixel2style2pixel); trained on FFHQ, CC BY-NC-SA 4.0",
+        {
+            "encoder": Part(
+                psp.from_state_dict,
+                lambda model: (
+                    Encoder(**model.encoder, image_size=model.image_size),
+                    [_floats(1, model.image_size, model.image_size, 3)],
+                ),
+            )
+        },
+        stage="psp",
         read=lambda path: (psp.read(path), {}),
         configure=_configure_psp,
         others=lambda state, model: {"generator": psp.mean_code(state, model.encoder.w_dim)},
-        golden=("psp_gradual_irse50_n16", "psp_gradual_ir50_n18"),
+        golden={"psp_gradual_irse50_n16": psp.check, "psp_gradual_ir50_n18": psp.check},
+    ),
+    "vgg19": Kind(
+        "torchvision's vgg19 (vgg19-dcbb9e9d.pth)",
+        "BSD 3-Clause (torchvision); trained on ImageNet, non-commercial research",
+        {"vgg19": _part(vgg19.from_state_dict, VGG19, _floats(1, 16, 16, 3))},
+        golden={"vgg19_features": vgg19.check},
+    ),
+    "wav2lip_syncnet": Kind(
+        "lipsync_expert.pth, the lip-sync expert of Wav2Lip",
+        "non-commercial: trained on LRS2 (Wav2Lip)",
+        {
+            "wav2lip_syncnet": _part(
+                wav2lip_syncnet.from_state_dict,
+                Wav2LipSyncNet,
+                *(_floats(1, 5, 48, 96, 3), _floats(1, 16, 80)),
+            )
+        },
+        golden={"wav2lip_syncnet_color": wav2lip_syncnet.check},
+    ),
+    "syncnet": Kind(
+        "syncnet_v2.model of syncnet_python",
+        "MIT (syncnet_python)",
+        {
+            "syncnet": _part(
+                syncnet_cz.from_state_dict,
+                SyncNetCZ,
+                *(_floats(1, 5, 224, 224, 3), _floats(1, 20, 13)),
+            )
+        },
+        golden={"syncnet_python_lse": syncnet_cz.check},
+    ),
+    "iresnet": Kind(
+        "backbone.pth of InsightFace's arcface_torch, iresnet 18, 34, 50, 100 or 200",
+        "MIT (code); weights for non-commercial research only (InsightFace)",
+        {
+            "iresnet": Part(
+                iresnet.from_state_dict,
+                lambda values: (
+                    IResNet(**values),
+                    [_floats(1, values["image_size"], values["image_size"], 3)],
+                ),
+                _fields(IResNet),
+            )
+        },
+        configure=_configure_iresnet,
+        golden={"arcface_iresnet50": iresnet.check, "arcface_iresnet100": iresnet.check},
+    ),
+    "first_order": Kind(
+        "vox-cpk.pth.tar of the first-order motion model: key-point detector and generator",
+        "CC BY-NC 4.0 (first-order-model)",
+        {"keypoint_detector": _DETECTOR, "generator": _ANIMATOR},
+        read=_reader("kp_detector", "generator"),
+        golden={"fom_vox_small": first_order.check, "fom_vox_full": first_order.check},
+    ),
+    "pirenderer": Kind(
+        "a checkpoint of PIRenderer, or StyleTalk's renderer_checkpoint.pt; its net_G_ema",
+        "none stated by PIRender, ask its authors; its code builds on non-commercial code",
+        {
+            "pirenderer": _part(
+                pirenderer.from_state_dict, FaceRenderer, _IMAGES, _floats(1, 27, 73)
+            )
+        },
+        read=_reader("net_G_ema"),
+        golden={"pirender_small": pirenderer.check, "pirender_full": pirenderer.check},
+    ),
+    "styletalk": Kind(
+        "styletalk_checkpoint.pth of StyleTalk",
+        "none known to this project, ask its authors",
+        {
+            "styletalk": _part(
+                styletalk.from_state_dict, StyleTalk, _integers(1, 1, 11), _floats(1, 64, 64)
+            )
+        },
+        read=_reader("model_state_dict"),
+        golden={"styletalk_small": styletalk.check, "styletalk_full": styletalk.check},
+    ),
+    "avct": Kind(
+        "generator.ckpt of AVCT: speech to key points, key-point detector and generator",
+        "none stated by AVCT, ask its authors",
+        {
+            "audio_to_keypoints": _part(
+                avct.keypoints_from_state_dict,
+                AudioToKeypoints,
+                _integers(1, 11),
+                *(_floats(1, 11, 256, 256), _floats(1, 11, 4, 41), _floats(1, 64, 64, 35)),
+                prefix="ph2kp.",
+            ),
+            "keypoint_detector": _DETECTOR,
+            "generator": _ANIMATOR,
+        },
+        read=_reader("ph2kp", "kp_detector", "generator"),
+        golden={"avct_audio2kp": avct.check_keypoints},
+    ),
+    "avct_pose": Kind(
+        "audio2pose.ckpt of AVCT: speech to head poses",
+        "none stated by AVCT, ask its authors",
+        {
+            "audio_to_pose": _part(
+                avct.pose_from_state_dict, AudioToPose, _floats(1, 256, 256), _floats(1, 2, 4, 41)
+            )
+        },
+        read=_reader("generator"),
+        golden={"avct_audio2pose": avct.check_pose},
+    ),
+    "inception": Kind(
+        "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
+        "Apache 2.0 (pytorch-fid)",
+        {"inception": _part(inception.from_state_dict, Inception, _floats(1, 299, 299, 3))},
+        golden={"inception_fid": inception.check},
+    ),
+    "resnet50_3dmm": Kind(
+        "epoch_20.pth of Deep3DFaceRecon_pytorch; its net_recon",
+        "MIT (Deep3DFaceRecon_pytorch); the face model that it was trained with is not included",
+        {
+            "resnet50_3dmm": _part(
+                resnet50.from_state_dict, FaceReconstructor, _floats(1, 224, 224, 3)
+            )
+        },
+        read=_reader("net_recon"),
+        golden={"resnet50_3dmm": resnet50.check},
     ),
 }
+CHECKS = {name: check for kind in KINDS.values() for name, check in kind.golden.items()}
 
 
 def find(name):
@@ -154,97 +359,3 @@ def find(name):
     if name not in KINDS:
         raise UserError(f"--kind: found {name!r}, expected one of {', '.join(KINDS)}")
     return KINDS[name]
-
-
-def read(kind, paths):
-    """(name -> array of all files together, arguments of the network, path -> SHA-256).
-
-    Raises:
-      UserError: a file cannot be read, or two have arrays of the same name.
-    """
-    state, arguments, digests = {}, {}, {}
-    for path in paths:
-        found, arguments = kind.read(path)
-        if twice := state.keys() & found.keys():
-            raise UserError(f"{path}: {min(twice)!r} is in another input, too")
-        state |= found
-        with open(path, "rb") as file:
-            digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
-    return state, arguments, digests
-
-
-def convert(kind, state, model):
-    """Variables of a kind's networks, and the names that were of no use.
-
-    Args:
-      kind: a `Kind`.
-      state: name -> array of all inputs together.
-      model: the `model` values of its stage, configured.
-
-    Returns:
-      (network name -> variables, sorted names of `state` that were not read).
-
-    Raises:
-      UserError: names are missing or unexpected, or shapes are not those of the network.
-    """
-    used = set()
-    watched = {name: _Watched(name, array, used) for name, array in state.items()}
-    try:
-        variables = kind.from_state_dict(watched)
-        module, shapes = kind.module(model)
-        inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-        expected = _shapes(jax.eval_shape(module.init, jax.random.key(0), *inputs))
-    except UserError as error:
-        some = ", ".join(sorted(state)[:3]) or "none"
-        raise UserError(
-            f"{error}; found {len(state)} arrays ({some}, ...); expected {kind.files}"
-        ) from None
-    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise UserError(
-            f"state dict: arrays whose shapes do not go together ({reason}); expected {kind.files}"
-        ) from None
-    found = _shapes(variables)
-    wrong = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
-    if wrong:
-        name = wrong[0]
-        raise UserError(
-            f"{len(wrong)} arrays are not as in the network: {name}: found {found.get(name)}, "
-            f"expected {expected.get(name)}; is it another size of the network?"
-        )
-    networks = {kind.network: variables, **kind.others(watched, model)}
-    return networks, sorted(state.keys() - used)
-
-
-def report(state, digests, unused, variables):
-    """What was converted, as plain values: the report that lies beside the weights.
-
-    Args:
-      state, digests: see `read`.
-      unused: see `convert`.
-      variables: of the kind's network.
-    """
-    return {
-        "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
-        "num_tensors_read": len(state) - len(unused),
-        "unused": unused,
-        "missing": [],  # with anything missing, nothing is converted
-        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
-    }
-
-
-def _shapes(variables):
-    flat = traverse_util.flatten_dict(variables, sep="/")
-    return {name: np.shape(array) for name, array in flat.items()}
-
-
-class _Watched:
-    """An array that notes its name when it is read."""
-
-    def __init__(self, name, array, used):
-        self._name, self._array, self._used = name, array, used
-
-    def __array__(self, dtype=None, copy=None):
-        del copy
-        self._used.add(self._name)
-        return np.asarray(self._array, dtype)

@@ -3,8 +3,11 @@
 import itertools
 import re
 
+import jax
 import numpy as np
 
+from jaxtalk.nn.pirenderer import FaceRenderer
+from jaxtalk.pretrained import parity, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 # The first convolution and norm of the editing network's residual blocks have no effect.
@@ -122,3 +125,52 @@ def _editing(state, name):
             params[f"residual_{i}_{j}_conv"] = state.conv(f"{block}.conv2")
             params[f"residual_{i}_{j}_norm"] = _adain(state, f"{block}.norm2")
     return params
+
+
+def check(arrays, meta):
+    """Flow, warped and final image; where weights are narrow, twice with another one between."""
+    sizes, noise = meta["config"], meta["f32_vs_f64"]
+    renderer = FaceRenderer(
+        descriptor_dim=sizes["common"]["descriptor_nc"],
+        warp_width=sizes["warpping_net"]["base_nc"],
+        edit_width=sizes["editing_net"]["base_nc"],
+        max_width=sizes["common"]["max_nc"],
+    )
+    narrow = meta["state_dict_stored"]
+    state = parity.state_dict(arrays) if narrow else weight_rule.from_meta(meta)
+    variables = jax.device_put(from_state_dict(state))
+    inputs = [parity.images(arrays["img_u8_nhwc"]), arrays["coeff"].transpose(0, 2, 1)]
+    if narrow:
+        inputs = [np.concatenate([x, x[:, ::-1], x]) for x in inputs]
+
+    @jax.jit
+    def forward(variables, images, coefficients):
+        rendered, state = renderer.apply(
+            *(variables, images, coefficients),
+            capture_intermediates=lambda module, _: module.name in ("mapping", "final"),
+            mutable="intermediates",
+        )
+        layers = state["intermediates"]
+        aligned = renderer.clone(align_corners=True).apply(variables, images, coefficients)
+        (descriptor,), (logits,) = (
+            layers["mapping"]["__call__"],
+            layers["editing"]["final"]["__call__"],
+        )
+        return rendered, descriptor, logits, aligned.warped
+
+    rendered, descriptor, logits, aligned = forward(variables, *inputs)
+    found = {
+        "flow_field": (parity.nchw(rendered.flow), "flow_field"),
+        "warp_image_s2": (parity.nchw(rendered.warped, 1, 2), "warp_image"),
+        "fake_image_s2": (parity.nchw(rendered.image, 1, 2), "fake_image"),
+        "warp_image_aligncornersTrue_s4": (parity.nchw(aligned, 1, 4), "warp_image"),
+        # Neither has a noise of its own: the descriptor the flow's, the logits the image's.
+        "descriptor": (np.asarray(descriptor), "flow_field"),
+        "fake_pre_tanh_s4": (parity.nchw(logits, 1, 4), "fake_image"),
+    }
+    for key, (array, name) in found.items():
+        if key in arrays:
+            own = key.startswith(name)
+            limit = noise[name] if own else parity.like(noise[name], arrays[key])
+            for row in range(0, len(array), 2):
+                yield parity.compare(f"{key} {row}", array[row : row + 1], arrays[key], limit)

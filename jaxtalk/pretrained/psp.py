@@ -2,10 +2,12 @@
 
 import itertools
 
+import jax
 import numpy as np
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import ir_se, torch_file
+from jaxtalk.nn.psp import Encoder
+from jaxtalk.pretrained import ir_se, parity, torch_file, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 PREFIX = "encoder."
@@ -117,3 +119,36 @@ def _map2style(state, styles, depth):
     params["linear_kernel"] = np.stack(linear)
     params["linear_bias"] = np.stack([state.array(f"styles.{s}.linear.bias", 1) for s in styles])
     return params
+
+
+def check(arrays, meta):
+    """Codes and the backbone's and pyramid's maps; the towers of the styles run as one."""
+    state = weight_rule.from_meta(meta)
+    module, noise = Encoder(**fields(state)), meta["f32_vs_f64"]
+    variables = jax.device_put(from_state_dict(state))
+    image = parity.images(arrays["img_u8_nhwc"])
+    # With another image between two of the same: examples must not mix.
+    batch = np.concatenate([image, image[:, ::-1], image]) if module.use_se else image
+
+    @jax.jit
+    def forward(variables, batch):
+        codes, state = module.apply(
+            variables, batch, capture_intermediates=True, mutable="intermediates"
+        )
+        return codes, state["intermediates"]
+
+    codes, maps = forward(variables, batch)
+    for i in range(0, len(batch), 2):
+        yield parity.compare(f"codes {i}", codes[i : i + 1], arrays["out"], noise["out"])
+    special = {
+        "input_layer": ("backbone", "stem_prelu"),
+        "latlayer1": ("lateral1",),
+        "latlayer2": ("lateral2",),
+    }
+    for layer, (cs, s) in meta["act_strides_channel_spatial"].items():
+        if not layer.startswith("styles."):
+            value = maps
+            for key in special.get(layer, ("backbone", layer.replace("body.", "block_"))):
+                value = value[key]
+            value = parity.nchw(value["__call__"][0])[:1, ::cs, ::s, ::s]
+            yield parity.compare(layer, value, arrays[f"act/{layer}"], noise["acts"][layer])

@@ -2,10 +2,48 @@
 
 import re
 
+import jax
 import numpy as np
 
+from jaxtalk.core.errors import UserError
+from jaxtalk.nn.stylegan2_generator import Generator
+from jaxtalk.pretrained import parity
+from jaxtalk.pretrained.generator_arguments import COMMON, finish, take
 from jaxtalk.pretrained.mapping import dense, mapping
 from jaxtalk.pretrained.torch_layout import StateDict
+
+_FIELDS = {**COMMON, "img_resolution": ("resolution", 4, 4096)}
+_OF_TRAINING = ("num_fp16_res", "fused_modconv_default")
+
+
+def fields(arguments):
+    """The architecture of a public generator: fields of `Generator`, those of training left out.
+
+    Args:
+      arguments: the keyword arguments that it was made with, by the reference's names. Where those
+        of the synthesis are a dict of their own, it is one of stylegan2-ada-pytorch, in which
+        activations are bounded only where it says so.
+
+    Raises:
+      UserError: it has arguments or values for which there is no such generator.
+    """
+    rest = dict(arguments)
+    of_ada = "synthesis_kwargs" in rest
+    of_synthesis = rest.pop("synthesis_kwargs", {})
+    if type(of_synthesis) is not dict:
+        raise UserError(f"generator: synthesis_kwargs is {of_synthesis!r:.50}, expected a dict")
+    rest = {name: a for name, a in {**rest, **of_synthesis}.items() if name not in _OF_TRAINING}
+    if not of_ada:
+        rest.setdefault("conv_clamp", 256)
+    architecture = rest.pop("architecture", "skip")
+    if architecture != "skip":
+        raise UserError(f"generator: architecture is {architecture!r:.50}, expected 'skip'")
+    found = take(rest, _FIELDS, Generator)
+    resolution = found["resolution"]
+    if resolution & (resolution - 1):
+        raise UserError(f"generator: img_resolution is {resolution}, expected a power of two")
+    finish(rest, "StyleGAN2")
+    return found
 
 
 def from_state_dict(state):
@@ -44,3 +82,45 @@ def from_state_dict(state):
         params[f"blocks_{index}"], moving[f"blocks_{index}"] = block, drawn
     source.finish()
     return {"params": params, "moving": moving}
+
+
+# Golden files have the noise of images alone; it is up to this in the maps of such networks.
+_NOISE_OF_MAPS = 4e-6
+
+
+def check(arrays, meta):
+    """Truncated styles, the output of each resolution, images without and with noise."""
+    gen, noise = Generator(**fields(meta["kwargs"])), meta["f32_vs_f64"]
+    variables = from_state_dict(parity.state_dict(arrays))
+    w = gen.apply(variables, arrays["z"], method="mapping")
+    truncated = gen.apply(
+        variables,
+        arrays["z"],
+        truncation_psi=meta["truncation_psi"],
+        truncation_cutoff=meta["truncation_cutoff"],
+        method="mapping",
+    )
+    columns = np.asarray(truncated)[:, meta["ws_truncated_columns"]]
+    yield parity.compare("ws_truncated", columns, arrays["ws_truncated"], noise["w"])
+
+    @jax.jit
+    def synthesize(variables, ws):
+        def images(**keywords):
+            return gen.apply(variables, ws, method="synthesis", **keywords)
+
+        return images(noise="none", capture_intermediates=True), images(noise="const")
+
+    # Three styles at once also show that images do not mix.
+    (plain, state), noisy = synthesize(variables, np.concatenate([arrays["ws"], truncated, w]))
+    yield parity.compare("image", parity.nchw(plain)[:1], arrays["img_noise_none"], noise["img"])
+    found, expected = parity.nchw(noisy, 1, 2)[:1], arrays["img_noise_const_stride2"]
+    yield parity.compare("image with noise", found, expected, noise["img_noise_const"])
+    found, expected = parity.nchw(plain, 1, 4)[1:2], arrays["img_from_z_truncated_stride4"]
+    yield parity.compare("image truncated", found, expected, noise["img"])
+    for layer, stride in meta["act_strides"].items():
+        size, kind = layer.split("/")
+        block = f"blocks_{int(size[1:]).bit_length() - 3}"
+        x, image = state["intermediates"][block]["__call__"][0]
+        found = parity.nchw(image if kind == "img" else x, 1, stride)[:1]
+        expected = arrays[f"act/{layer}"]
+        yield parity.compare(layer, found, expected, parity.like(_NOISE_OF_MAPS, expected))

@@ -1,22 +1,20 @@
 """Names of the public StyleGAN3 generators -> variables of `jaxtalk.nn.stylegan3.Generator`."""
 
-import dataclasses
 import re
+
+import jax
+import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan3 import Generator
+from jaxtalk.pretrained import parity
+from jaxtalk.pretrained.generator_arguments import COMMON, finish, take
 from jaxtalk.pretrained.mapping import dense, mapping
 from jaxtalk.pretrained.torch_layout import StateDict
 
-# Argument of the reference -> our field, and the values that a network may have.
 _FIELDS = {
+    **COMMON,
     "img_resolution": ("resolution", 16, 4096),
-    "img_channels": ("image_channels", 1, 4),
-    "z_dim": ("z_dim", 1, 8192),
-    "c_dim": ("c_dim", 0, 8192),
-    "w_dim": ("w_dim", 1, 8192),
-    "channel_base": ("channel_base", 1, 1 << 20),
-    "channel_max": ("channel_max", 1, 8192),
     "num_layers": ("num_layers", 3, 64),
     "num_critical": ("num_critical", 0, 16),
     "first_cutoff": ("first_cutoff", 0.5, 64),
@@ -26,7 +24,6 @@ _FIELDS = {
     "output_scale": ("output_scale", 1e-6, 1e6),
     "filter_size": ("filter_size", 1, 8),
     "lrelu_upsampling": ("lrelu_upsampling", 1, 4),
-    "conv_clamp": ("conv_clamp", 1e-6, 1e6),
 }
 _OF_TRAINING = ("num_fp16_res", "magnitude_ema_beta")
 _CONFIGS = {(3, False): "t", (1, True): "r"}  # (conv_kernel, use_radial_filters)
@@ -42,31 +39,14 @@ def fields(arguments):
       UserError: it has arguments or values for which there is no such generator.
     """
     rest = {name: value for name, value in arguments.items() if name not in _OF_TRAINING}
-    defaults = {field.name: field.default for field in dataclasses.fields(Generator)}
-    found = {}
-    for name, (field, low, high) in _FIELDS.items():
-        found[field] = value = rest.pop(name, defaults[field])
-        if type(value) not in (int, float) or not low <= value <= high:
-            raise UserError(f"generator: {name} is {value!r:.50}, expected {low} to {high}")
-        if type(defaults[field]) is int and type(value) is float:
-            raise UserError(f"generator: {name} is {value!r}, expected a whole number")
+    found = take(rest, _FIELDS, Generator)
     if found["num_critical"] >= found["num_layers"]:
         raise UserError(f"generator: all of its {found['num_layers']} layers are critical")
     kernel, radial = rest.pop("conv_kernel", 3), rest.pop("use_radial_filters", False)
     if [kernel, radial] not in [list(pair) for pair in _CONFIGS]:
         raise UserError("generator: neither configuration T nor R")
     found["config"] = _CONFIGS[kernel, radial]
-    of_mapping = rest.pop("mapping_kwargs", {})
-    of_mapping = dict(of_mapping) if type(of_mapping) is dict else {"": None}
-    found["mapping_layers"] = layers = of_mapping.pop("num_layers", defaults["mapping_layers"])
-    if type(layers) is not int or not 1 <= layers <= 32:
-        raise UserError(f"generator: the mapping has {layers!r:.50} layers, expected 1 to 32")
-    rest |= {f"mapping_kwargs.{name}": value for name, value in of_mapping.items()}
-    if rest:
-        raise UserError(
-            f"generator: made with {min(rest)!r:.50}, which StyleGAN3 does not have; is it another "
-            "network?"
-        )
+    finish(rest, "StyleGAN3")
     return found
 
 
@@ -108,3 +88,40 @@ def from_state_dict(state):
         moving[f"layers_{index}"] = {"magnitude": source.array(f"{name}.magnitude_ema", 0)}
     source.finish()
     return {"params": params, "moving": moving}
+
+
+def check(arrays, meta):
+    """Style codes, truncated ones, every layer's output and the images."""
+    generator = Generator(**fields(meta["kwargs"]))
+    variables = from_state_dict(parity.state_dict(arrays))
+    noise, c = meta["f32_vs_f64"], arrays.get("c")
+
+    def mapping(**values):
+        return np.asarray(generator.apply(variables, arrays["z"], c, method="mapping", **values))
+
+    w = mapping()
+    expected = np.repeat(arrays["w_mapped_psi1"][:, None], meta["num_ws"], 1)
+    yield parity.compare("w", w, expected, noise["w_trunc"])
+    truncated = mapping(
+        truncation_psi=meta["truncation_psi"], truncation_cutoff=meta["truncation_cutoff"]
+    )
+    columns = truncated[:, meta["ws_truncated_columns"]]
+    yield parity.compare("w truncated", columns, arrays["ws_truncated"], noise["w_trunc"])
+
+    synthesize = jax.jit(
+        lambda variables, ws: generator.apply(
+            variables, ws, method="synthesis", capture_intermediates=True
+        )
+    )
+    # Two styles at once also show that images do not mix.
+    result, state = synthesize(variables, np.concatenate([arrays["ws"], truncated]))
+    yield parity.compare("image", parity.nchw(result)[:1], arrays["img"], noise["img"])
+    thin = parity.nchw(result)[1:, :, ::4, ::4]
+    yield parity.compare(
+        "image truncated", thin, arrays["img_from_z_truncated_stride4"], noise["img"]
+    )
+    for index, (layer, stride) in enumerate(meta["act_strides"].items()):
+        ours = "fourier_input" if layer == "input" else f"layers_{index - 1}"
+        (found,) = state["intermediates"][ours]["__call__"]
+        found = parity.nchw(found)[:1, :, ::stride, ::stride]
+        yield parity.compare(layer, found, arrays[f"act/{layer}"], noise["acts"][layer])

@@ -2,9 +2,11 @@
 
 import itertools
 
+import jax
 import numpy as np
 
-from jaxtalk.pretrained import transformer
+from jaxtalk.nn.styletalk import StyleTalk, phoneme_windows
+from jaxtalk.pretrained import parity, transformer, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 NORMS = ("norm1", "norm2", "norm3")
@@ -72,3 +74,58 @@ def _dynamic_layer(state, name):
         "dense2": state.dense(f"{name}.linear2"),
         **{norm: transformer.layer_norm(state, f"{name}.{norm}") for norm in NORMS},
     }
+
+
+def check(arrays, meta):
+    """Content, style codes, shares of the experts and coefficients."""
+    sizes, noise = meta["cfg"]["CONTENT_ENCODER"], meta["f32_vs_f64"]
+    network = StyleTalk(
+        width=sizes["d_model"],
+        num_heads=sizes["nhead"],
+        num_layers=sizes["num_encoder_layers"],
+        hidden=sizes["dim_feedforward"],
+        embedding_dim=sizes["ph_embed_dim"],
+        num_experts=meta["cfg"]["DECODER"]["dynamic_K"],
+    )
+    if meta["state_dict_stored"]:
+        state = parity.state_dict(arrays)
+    else:
+        rule = dict(meta["weight_rule"])
+        rule.pop("skip_note")
+        state = weight_rule.from_table(meta["state"], **rule)
+    variables = jax.device_put(from_state_dict(state))
+    windows, clip, mask = arrays["phoneme_windows"], arrays["style_clip"], ~arrays["style_pad_mask"]
+    if "phonemes" in arrays:
+        found = phoneme_windows(arrays["phonemes"])
+        yield parity.compare("phoneme_windows", found, windows, 1e-9)
+    # The file's examples, then the first again: examples must not mix.
+    count = len(windows) + 1 if len(windows) > 1 else 1
+    inputs = [np.resize(x, (count, *x.shape[1:])) for x in (windows, clip, mask)]
+
+    def run(module, windows, clip, mask):
+        style = module.style(clip, mask)
+        coefficients = module.coefficients(windows, style)
+        return module.content_encoder(windows), style, module.style(clip), coefficients
+
+    @jax.jit
+    def forward(variables, *inputs):
+        results, state = network.apply(
+            *(variables, *inputs),
+            method=run,
+            capture_intermediates=lambda module, _: module.name == "shares",
+            mutable="intermediates",
+        )
+        upper = state["intermediates"]["upper_decoder"]
+        return *results, upper["layer_0"]["dense1"]["shares"]["__call__"][0]
+
+    content, style, unmasked, coefficients, shares = map(np.asarray, forward(variables, *inputs))
+    found = {
+        "content_slice": (content[..., :: meta["content_stride_last"]], noise["content"]),
+        "style_code": (style, noise["style"]),
+        "style_code_nomask": (unmasked, noise["style"]),
+        "face3d": (coefficients, noise["face3d"]),
+        # No noise of its own: that of the style it comes from, at its own size.
+        "dyn_attention_upper0": (shares, {**noise["style"], "rms_ref": 1 / shares.shape[-1]}),
+    }
+    for key, (array, limit) in found.items():
+        yield parity.compare(key, array, np.resize(arrays[key], array.shape), limit)

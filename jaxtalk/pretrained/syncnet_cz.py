@@ -1,7 +1,10 @@
 """Name map of the SyncNet of Chung and Zisserman (`syncnet_v2.model`)."""
 
+import jax
 import numpy as np
 
+from jaxtalk.nn.syncnet_cz import SyncNetCZ
+from jaxtalk.pretrained import parity, weight_rule
 from jaxtalk.pretrained.torch_layout import StateDict
 
 # Indices of the convolutions in the two stacks; a batch norm follows each.
@@ -41,3 +44,19 @@ def _stacked_conv(state, name):
     kernel = state.array(f"{name}.weight", 5).transpose(3, 4, 2, 1, 0)
     kernel = kernel.reshape(*kernel.shape[:2], -1, kernel.shape[-1])
     return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
+
+
+def check(arrays, meta):
+    """Both embeddings of three clips; windows and clips must not mix."""
+    variables, module = jax.device_put(from_state_dict(weight_rule.from_meta(meta))), SyncNetCZ()
+    frames = arrays["frames_u8_28"].astype(np.float32).repeat(8, axis=1).repeat(8, axis=2)
+    mfcc, noise = arrays["mfcc"].T, meta["f32_vs_f64"]
+    # The lips of the first five windows, in two clips that overlap.
+    clips, speech = np.stack([frames[:7], frames[2:9]]), np.stack([mfcc, mfcc[::-1], mfcc])
+    lip = jax.jit(lambda v, x: module.apply(v, x, method="lip"))(variables, clips)
+    audio = jax.jit(lambda v, x: module.apply(v, x, method="audio"))(variables, speech)
+    expected = np.stack([arrays["lip_emb"][:3], arrays["lip_emb"][2:5]])
+    yield parity.compare("lip", lip, expected, noise["lip"])
+    expected = arrays["aud_emb"]
+    for row in (0, 2):
+        yield parity.compare(f"audio {row}", audio[row, : len(expected)], expected, noise["aud"])

@@ -4,94 +4,13 @@ import numpy as np
 import pytest
 
 from jaxtalk.nn.pirenderer import FaceRenderer
-from jaxtalk.pretrained import pirenderer
-from tests import golden_files, gradients, random_variables, weight_rule
+from tests import gradients, random_variables
 
 # Narrow, and shallow enough for finite differences; images of 16 pixels.
 NARROW = {
     **{"descriptor_dim": 3, "mapping_layers": 1, "warp_width": 2, "warp_down": 2, "warp_up": 1},
     **{"edit_width": 2, "edit_levels": 1, "edit_residual": 1, "max_width": 4},
 }
-
-
-def load(name, kept=True):
-    """(arrays, noise, renderer for either convention, variables, images, coefficients)."""
-    arrays, meta = golden_files.load(name, kept)
-    sizes = meta["config"]
-
-    def make(align_corners=False):
-        return FaceRenderer(
-            descriptor_dim=sizes["common"]["descriptor_nc"],
-            warp_width=sizes["warpping_net"]["base_nc"],
-            edit_width=sizes["editing_net"]["base_nc"],
-            max_width=sizes["common"]["max_nc"],
-            align_corners=align_corners,
-        )
-
-    if meta["state_dict_stored"]:
-        state = {n.removeprefix("sd/"): a for n, a in arrays.items() if n.startswith("sd/")}
-    else:
-        state = weight_rule.from_meta(meta)
-    variables = jax.device_put(pirenderer.from_state_dict(state))
-    images = golden_files.images(arrays["img_u8_nhwc"])
-    coefficients = arrays["coeff"].transpose(0, 2, 1)
-    return arrays, meta["f32_vs_f64"], make, variables, images, coefficients
-
-
-def planes(x, stride):
-    return np.asarray(x).transpose(0, 3, 1, 2)[:, :, ::stride, ::stride]
-
-
-def assert_matches(rendered, arrays, noise):
-    """The examples must match the reference's one."""
-    found = {
-        "flow_field": (planes(rendered.flow, 1), "flow_field"),
-        "warp_image_s2": (planes(rendered.warped, 2), "warp_image"),
-        "fake_image_s2": (planes(rendered.image, 2), "fake_image"),
-    }
-    for key, (array, name) in found.items():
-        expected = np.broadcast_to(arrays[key], array.shape)
-        golden_files.assert_close(array, expected, noise[name])
-
-
-def test_full_width_matches_reference():
-    arrays, noise, make, variables, images, coefficients = load("pirender_full")
-
-    @jax.jit
-    def forward(variables, images, coefficients):
-        rendered, state = make().apply(
-            *(variables, images, coefficients),
-            capture_intermediates=lambda module, _: module.name in ("mapping", "final"),
-            mutable="intermediates",
-        )
-        aligned = make(align_corners=True).apply(variables, images, coefficients)
-        return rendered, state["intermediates"], aligned.warped
-
-    rendered, layers, aligned = forward(variables, images, coefficients)
-    assert_matches(rendered, arrays, noise)
-    golden_files.assert_close(
-        planes(aligned, 4), arrays["warp_image_aligncornersTrue_s4"], noise["warp_image"]
-    )
-    # Neither has a noise of its own: the descriptor the flow's, the logits the image's.
-    (descriptor,), (logits,) = (
-        layers["mapping"]["__call__"],
-        layers["editing"]["final"]["__call__"],
-    )
-    for found, key, name in (
-        (descriptor, "descriptor", "flow_field"),
-        (planes(logits, 4), "fake_pre_tanh_s4", "fake_image"),
-    ):
-        rms = np.sqrt(np.mean(arrays[key] ** 2))
-        golden_files.assert_close(found, arrays[key], {**noise[name], "rms_ref": rms})
-
-
-def test_stored_weights_match_reference_in_a_batch():
-    """In a batch of 3 the second example is another one: examples must not mix."""
-    arrays, noise, make, variables, images, coefficients = load("pirender_small", kept=False)
-    images = np.concatenate([images, images[:, ::-1], images])
-    coefficients = np.concatenate([coefficients, coefficients[:, ::-1], coefficients])
-    rendered = jax.jit(make().apply)(variables, images, coefficients)
-    assert_matches(jax.tree.map(lambda array: array[::2], rendered), arrays, noise)
 
 
 @pytest.fixture(scope="module")

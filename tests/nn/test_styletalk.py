@@ -4,89 +4,9 @@ import numpy as np
 import pytest
 
 from jaxtalk.nn.styletalk import LOWER_FACE, StyleEncoder, StyleTalk, phoneme_windows
-from jaxtalk.pretrained import styletalk
-from tests import golden_files, gradients, random_variables, weight_rule
+from tests import gradients, random_variables
 
 NARROW = {"width": 8, "num_heads": 2, "num_layers": 2, "hidden": 6, "embedding_dim": 4}
-
-
-def load(name, kept=True):
-    """(arrays, meta, network, variables)."""
-    arrays, meta = golden_files.load(name, kept)
-    sizes = meta["cfg"]["CONTENT_ENCODER"]
-    network = StyleTalk(
-        width=sizes["d_model"],
-        num_heads=sizes["nhead"],
-        num_layers=sizes["num_encoder_layers"],
-        hidden=sizes["dim_feedforward"],
-        embedding_dim=sizes["ph_embed_dim"],
-        num_experts=meta["cfg"]["DECODER"]["dynamic_K"],
-    )
-    if meta["state_dict_stored"]:
-        state = {n.removeprefix("sd/"): a for n, a in arrays.items() if n.startswith("sd/")}
-    else:
-        table, rule = meta["state"]["tensors_[shape,dtype,sum]"], meta["weight_rule"]
-        shapes = {name: shape for name, (shape, _, _) in table.items()}
-        state = weight_rule.weights(
-            shapes, rule["seed"], rule["gain"], rule["skip"], rule["unit_suffixes"]
-        )
-        for name, array in state.items():
-            np.testing.assert_allclose(array.sum(dtype=np.float64), table[name][2], atol=1e-6)
-    return arrays, meta, network, jax.device_put(styletalk.from_state_dict(state))
-
-
-def forward(network, variables, windows, clip, mask):
-    """(content, style with the mask, style without, coefficients, shares of the experts)."""
-
-    def run(module, windows, clip, mask):
-        style = module.style(clip, mask)
-        coefficients = module.coefficients(windows, style)
-        return module.content_encoder(windows), style, module.style(clip), coefficients
-
-    @jax.jit
-    def apply(variables, *inputs):
-        results, state = network.apply(
-            *(variables, *inputs),
-            method=run,
-            capture_intermediates=lambda module, _: module.name == "shares",
-            mutable="intermediates",
-        )
-        upper = state["intermediates"]["upper_decoder"]
-        return *results, upper["layer_0"]["dense1"]["shares"]["__call__"][0]
-
-    return apply(variables, windows, clip, mask)
-
-
-def assert_matches(results, arrays, meta):
-    """The examples must match the reference's, repeated in turn."""
-    content, style, unmasked, coefficients, shares = map(np.asarray, results)
-    noise = meta["f32_vs_f64"]
-    found = {
-        "content_slice": (content[..., :: meta["content_stride_last"]], noise["content"]),
-        "style_code": (style, noise["style"]),
-        "style_code_nomask": (unmasked, noise["style"]),
-        "face3d": (coefficients, noise["face3d"]),
-        # No noise of its own: that of the style it comes from, at its own size.
-        "dyn_attention_upper0": (shares, {**noise["style"], "rms_ref": 1 / shares.shape[-1]}),
-    }
-    for key, (array, limits) in found.items():
-        golden_files.assert_close(array, np.resize(arrays[key], array.shape), limits)
-
-
-def test_full_width_matches_reference():
-    arrays, meta, network, variables = load("styletalk_full")
-    windows = phoneme_windows(arrays["phonemes"])
-    np.testing.assert_array_equal(windows, arrays["phoneme_windows"])
-    results = forward(network, variables, windows, arrays["style_clip"], ~arrays["style_pad_mask"])
-    assert_matches(results, arrays, meta)
-
-
-def test_stored_weights_match_reference_in_a_batch():
-    """The file's two examples, then the first again: examples must not mix."""
-    arrays, meta, network, variables = load("styletalk_small", kept=False)
-    keys = ("phoneme_windows", "style_clip", "style_pad_mask")
-    windows, clip, padding = (np.resize(a, (3, *a.shape[1:])) for a in map(arrays.get, keys))
-    assert_matches(forward(network, variables, windows, clip, ~padding), arrays, meta)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from jax.test_util import check_grads
 
 from jaxtalk.ops import warp
-from tests import golden_files
 
 CONVENTIONS = pytest.mark.parametrize("align_corners", [False, True])
 SAMPLE = jax.jit(warp.grid_sample, static_argnames=("align_corners", "padding"))
@@ -108,29 +107,6 @@ def test_wrong_arguments_are_named(case):
         warp.grid_sample(images, grid, padding="border")
     with pytest.raises(ValueError, match=r"found \(1, 5, 7, 3\) and \(2, 8, 6, 2\)"):
         warp.grid_sample(images[:1], grid)
-
-
-def test_transform_matches_reference():
-    """The reference is float32 and tells no noise of its own: 10 times the rounding of numbers
-    of order 1 for coordinates, and for frames what a shift by it does to their steepest edge."""
-    arrays, _ = golden_files.load("fom_equivariance_transform")
-
-    @jax.jit
-    def transform(frames, coordinates, *drawn):
-        return (
-            warp.transform_frames(frames, *drawn),
-            warp.transform_coordinates(coordinates, *drawn),
-            warp.transform_jacobians(coordinates, *drawn),
-        )
-
-    frames = arrays["frame_u8"].astype(np.float32) / np.float32(255)
-    inputs = frames, arrays["coords"], arrays["theta"], arrays["control_params"][:, 0]
-    both = transform(*inputs)
-    alone = transform(*(array[1:] for array in inputs))
-    expected = arrays["transformed"].transpose(0, 2, 3, 1), arrays["warped"], arrays["jac"]
-    for i, atol in enumerate((32 * 1.2e-6, 1.2e-6, 1.2e-6)):
-        np.testing.assert_allclose(both[i], expected[i], rtol=0, atol=atol)
-        np.testing.assert_allclose(alone[i], expected[i][1:], rtol=0, atol=atol)
 
 
 def test_jacobians_are_the_derivatives():

@@ -1,0 +1,175 @@
+"""From the arrays of a public file to the variables of our networks, with a report."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from flax import traverse_util
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.pretrained import torch_file
+
+
+def read_state_dict(path):
+    """(name -> array, no arguments) of a file with one state dict."""
+    return torch_file.read_state_dict(path), {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A network of a public file.
+
+    Attributes:
+      from_state_dict: name -> array, to variables.
+      build: values -> (the linen module, its inputs as trees of `jax.ShapeDtypeStruct`). The values
+        are the `model` values of the kind's stage, or, without one, the module's fields.
+      fields: field -> value of the public network, where the kind has no stage.
+      prefix: what the names of its arrays begin with in the file.
+    """
+
+    from_state_dict: Callable
+    build: Callable
+    fields: dict = dataclasses.field(default_factory=dict)
+    prefix: str = ""
+
+    def has(self, name):
+        """Whether an array of that name is one of this network."""
+        return name.startswith(self.prefix)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Public weights that are published together.
+
+    Attributes:
+      files: what the inputs are, in words.
+      licence: of the public weights, in words.
+      parts: name under which a network is saved -> `Part`; that of the stage's export if there is a
+        stage.
+      stage: the stage for whose weights they stand in, "" if there is none (yet).
+      read: path -> (name -> array, arguments that the network was made with).
+      configure: sets values by (model, name -> array, arguments), where the
+        architecture comes from the file.
+      others: (name -> array, model) -> further networks that the stage exports, with variables.
+      golden: name of a golden file -> its check, see `jaxtalk.pretrained.parity`.
+    """
+
+    files: str
+    licence: str
+    parts: dict[str, Part]
+    stage: str = ""
+    read: Callable = read_state_dict
+    configure: Callable = lambda model, state, arguments: None
+    others: Callable = lambda state, model: {}
+    golden: dict[str, Callable] = dataclasses.field(default_factory=dict)
+
+    def fields(self):
+        """Part -> fields of the public network, for kinds without a stage."""
+        return {name: dict(part.fields) for name, part in self.parts.items()}
+
+
+def read(kind, paths):
+    """(name -> array of all files together, arguments of the network, path -> SHA-256).
+
+    Raises:
+      UserError: a file cannot be read, or two have arrays of the same name.
+    """
+    state, arguments, digests = {}, {}, {}
+    for path in paths:
+        found, arguments = kind.read(path)
+        if twice := state.keys() & found.keys():
+            raise UserError(f"{path}: {min(twice)!r} is in another input, too")
+        state |= found
+        with open(path, "rb") as file:
+            digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+    return state, arguments, digests
+
+
+def convert(kind, state, model):
+    """Variables of a kind's networks, and the names that were of no use.
+
+    Args:
+      kind: a `Kind`.
+      state: name -> array of all inputs together.
+      model: the `model` values of its stage, or those of `Kind.fields`, configured.
+
+    Returns:
+      (network name -> variables, sorted names of `state` that were not read).
+
+    Raises:
+      UserError: names are missing or unexpected, or shapes are not those of the network.
+    """
+    used = set()
+    watched = {name: _Watched(name, array, used) for name, array in state.items()}
+    networks = {}
+    for name, part in kind.parts.items():
+        own = {n.removeprefix(part.prefix): a for n, a in watched.items() if part.has(n)}
+        networks[name] = _converted(kind, part, own, model if kind.stage else model[name])
+    return {**networks, **kind.others(watched, model)}, sorted(state.keys() - used)
+
+
+def _converted(kind, part, state, values):
+    try:
+        variables = part.from_state_dict(state)
+        module, inputs = part.build(values)
+        expected = _shapes(jax.eval_shape(module.init, jax.random.key(0), *inputs))
+    except UserError as error:
+        some = ", ".join(sorted(state)[:3]) or "none"
+        raise UserError(
+            f"{error}; found {len(state)} arrays ({some}, ...); expected {kind.files}"
+        ) from None
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(
+            f"state dict: arrays whose shapes do not go together ({reason}); expected {kind.files}"
+        ) from None
+    found = _shapes(variables)
+    wrong = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
+    if wrong:
+        name = wrong[0]
+        raise UserError(
+            f"{len(wrong)} arrays are not as in the network: {name}: found {found.get(name)}, "
+            f"expected {expected.get(name)}; is it another size of the network?"
+        )
+    return variables
+
+
+def report(state, digests, unused, networks):
+    """What was converted, as plain values: the report that lies beside the weights.
+
+    Args:
+      state, digests: see `read`.
+      unused: see `convert`.
+      networks: name -> variables.
+    """
+    return {
+        "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
+        "num_tensors_read": len(state) - len(unused),
+        "unused": unused,
+        "missing": [],  # with anything missing, nothing is converted
+        "num_parameters": sum(
+            leaf.size
+            for variables in networks.values()
+            for leaf in jax.tree.leaves(variables.get("params", {}))
+        ),
+    }
+
+
+def _shapes(variables):
+    flat = traverse_util.flatten_dict(variables, sep="/")
+    return {name: np.shape(array) for name, array in flat.items()}
+
+
+class _Watched:
+    """An array that notes its name when it is read."""
+
+    def __init__(self, name, array, used):
+        self._name, self._array, self._used = name, array, used
+
+    def __array__(self, dtype=None, copy=None):
+        del copy
+        self._used.add(self._name)
+        return np.asarray(self._array, dtype)

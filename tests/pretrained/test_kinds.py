@@ -1,0 +1,95 @@
+"""Every network with public weights takes a state dict of the public names and shapes."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.pretrained import conversion, kinds
+from tests import golden_files, torch_writer
+
+# Kind -> (golden file, its table of shapes, what the names in the public file begin with).
+TABLES = {
+    "avct": (
+        ("avct_audio2kp", "state", "ph2kp."),
+        ("avct_audio2kp", "state_kp", "kp_detector."),
+        ("fom_vox_full", "state_gen", "generator."),
+    ),
+    "avct_pose": (("avct_audio2pose", "state", ""),),
+    "first_order": (
+        ("fom_vox_full", "state_kp", "kp_detector."),
+        ("fom_vox_full", "state_gen", "generator."),
+    ),
+    "iresnet": (("arcface_iresnet100", "state", ""),),
+    "pirenderer": (("pirender_full", "state", ""),),
+    "resnet50_3dmm": (("resnet50_3dmm", "state", ""),),
+    "styletalk": (("styletalk_full", "state", ""),),
+    "syncnet": (("syncnet_python_lse", "state", ""),),
+    "vgg19": (("vgg19_features", "state", ""),),
+    "wav2lip_syncnet": (("wav2lip_syncnet_color", "state", ""),),
+}
+# Counters, constants that the networks compute themselves, layers without effect.
+UNUSED = re.compile(
+    r".*(num_batches_tracked|\bdown\.weight|pos_table|down_pose\.weight|res\d\.(conv|norm)1\.[\w.]+)|"
+    r"features\.3[0-4]\.\w+"
+)
+
+
+def zeros(name):
+    """Zeros of the public shapes, which take no memory."""
+    state = {}
+    for golden, table, prefix in TABLES[name]:
+        table = golden_files.load(golden)[1][table]["tensors_[shape,dtype,sum]"]
+        for n, (shape, *_) in table.items():
+            state[prefix + n] = np.broadcast_to(np.float32(0), shape)
+    return state
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_takes_the_public_names_and_shapes_and_no_others(name):
+    kind, state = kinds.KINDS[name], zeros(name)
+    model = kind.fields()
+    kind.configure(model, state, {})
+    networks, unused = conversion.convert(kind, state, model)
+    assert networks.keys() == kind.parts.keys()
+    assert {leaf.dtype for leaf in jax.tree.leaves(networks)} == {np.dtype("float32")}
+    for left in unused:
+        assert UNUSED.fullmatch(left), left
+    for part in kind.parts.values():
+        extra = {**state, f"{part.prefix}extra.weight": np.zeros(1)}
+        with pytest.raises(UserError, match=r"1 unexpected names, the first is 'extra\.weight'"):
+            conversion.convert(kind, extra, model)
+        gone = next(n for n in state if part.has(n) and n.endswith("bias"))
+        rest = {n: a for n, a in state.items() if n != gone}
+        with pytest.raises(UserError, match=r"is missing|not as in the network: .*found None"):
+            conversion.convert(kind, rest, model)
+
+
+def test_every_kind_is_tested():
+    with_a_stage = {name for name, kind in kinds.KINDS.items() if kind.stage}
+    # StyleGAN2 is converted in tests.test_convert, Inception's names are in its own test.
+    assert kinds.KINDS.keys() - with_a_stage - {"stylegan2", "inception"} == TABLES.keys()
+
+
+def test_fields_are_those_of_the_public_networks():
+    fields = kinds.KINDS["first_order"].fields()
+    assert fields["keypoint_detector"]["num_keypoints"] == 10
+    assert fields["generator"]["width"] == 64 and "dtype" not in fields["generator"]
+
+
+def test_files_with_several_state_dicts(tmp_path):
+    path = tmp_path / "vox-cpk.pth.tar"
+    one = np.ones(2, np.float32)
+    tree = {"kp_detector": {"a.weight": one}, "generator": {"a.weight": 2 * one}, "epoch": 100}
+    torch_writer.write_zip(path, {**tree, "discriminator": {"b": one}})
+    state, _, _ = conversion.read(kinds.KINDS["first_order"], [path])
+    assert {name: array.tolist() for name, array in state.items()} == {
+        "kp_detector.a.weight": [1, 1],
+        "generator.a.weight": [2, 2],
+    }
+    with pytest.raises(UserError, match=r"vox-cpk.*found discriminator, .*"):
+        conversion.read(kinds.KINDS["avct"], [path])
+    with pytest.raises(UserError, match="expected a state dict named 'net_recon'"):
+        conversion.read(kinds.KINDS["resnet50_3dmm"], [path])
