@@ -47,11 +47,11 @@ def convert(args):
     """Writes weights.npz and report.json."""
     kind = kinds.find(args.kind)
     state, arguments, digests = conversion.read(kind, filter(None, (args.input, args.input2)))
+    config = ConfigDict({"network": args.kind, "model": kind.fields()})
+    model = config.model
     if kind.stage:
         config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
-    else:
-        config = ConfigDict({"network": args.kind, "model": kind.fields()})
-    model = config[kind.stage].model if kind.stage else config.model
+        model = config[kind.stage].model
     kind.configure(model, state, arguments)
     networks, unused = conversion.convert(kind, state, model)
     save_weights(args.output, networks, config)
@@ -59,7 +59,7 @@ def convert(args):
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(temporary, temporary.with_name("report.json"))
-    print(args.output, f"is for --config.pretrained.{kind.stage}" if kind.stage else "")
+    print(f"{args.output}: weights of {kind.stage or args.kind}, see {args.output}/report.json")
 
 
 def main(argv=None):
