@@ -10,11 +10,14 @@ Demo: 2 CPU cores, a few minutes for this stage, 64 pixels, the embedded corpus.
 Paper: 256 pixels; codes of 128 frames, 15 of them synthesised per step. Neither the batch size nor
 the number of steps are published; those here are for 8 accelerators with 80 GB.
 
+Deviation of both presets: gradients are clipped at a norm of 1 and the KL term is brought in over
+the first steps (`loss.kl_warmup_steps`).
+
 Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because
 a few CPU minutes of window losses alone move little (0, as in the paper, in the paper preset);
-higher learning rates, gradients clipped, narrower networks, codes of 32 frames and windows of 5;
-2 extra scales of LPIPS instead of 3, as 8 pixels are too few for its trunk; and
-`model.joint_prior`: drawn one by one, as the paper has it, the eight style vectors move apart (see
+higher learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of
+LPIPS instead of 3, as 8 pixels are too few for its trunk; and `model.joint_prior`: drawn one by
+one, as the paper has it, the eight style vectors move apart (see
 `jaxtalk.systems.styletalker.model`).
 """
 
