@@ -31,7 +31,7 @@ setup(
         "numpy>=2",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.25",
-        "pillow>=11",
+        "pillow>=11.3",
         "tensorflow-datasets>=4.9.8",
     ],
     extras_require={

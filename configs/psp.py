@@ -4,7 +4,8 @@
   python -m jaxtalk.train --config configs/psp.py:scratch    trains the stages before it, too
 
 Demo: 2 CPU cores, about 40 minutes for this stage.
-Paper: 500k steps, batch 8, on the frozen generator.
+Paper: 500k steps, batch 8, on the frozen generator; the reference's optimizer, without its
+centralisation of gradients.
 
 Deviation of the demo: `model.train_generator` is true. A few CPU minutes of adversarial training
 from noise give no useful generator, so here encoder and generator train together as an
@@ -67,7 +68,7 @@ def stage_config(preset="demo"):
             }
         )
         if demo
-        else common.adam(1e-4, name="ranger"),
+        else common.adam(1e-4, b1=0.95, eps=6.1e-5, name="ranger"),
         data=ConfigDict({"kind": "clips", "clip_frames": 64} if demo else {"kind": "frames"}),
         batch_size=4 if demo else 8,
         num_steps=7_000 if demo else 500_000,

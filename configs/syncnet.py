@@ -2,7 +2,9 @@
 
   python -m jaxtalk.train --config configs/syncnet.py
 
-Demo: 2 CPU cores, about 5 minutes.
+Demo: 2 CPU cores, about 5 minutes. Its negatives are windows of the same clip only, as those of
+the rest of the batch let the network tell speakers apart instead of mouths
+(`loss.batch_weight`); the paper preset takes both.
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +35,7 @@ def stage_config(preset="demo"):
                 "num_anchors": 9,
                 "min_gap_frames": 2,
                 "shift_weight": 1.0,
-                # 120 speakers are soon learned by heart.
+                # The demo's 200 speakers are soon learned by heart.
                 "batch_weight": 0.0 if demo else 1.0,
             }
         ),

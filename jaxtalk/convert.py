@@ -6,9 +6,9 @@
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
-report.json says what was read, with the SHA-256 of each file. The config of the weights is that of
-their stage's paper preset, with the file's architecture, or {network, model} where there is none.
---verify compares our network with numbers of the public one, on this machine.
+report.json says what was read, with the SHA-256 of each file. The config is the stage's paper preset
+with the file's architecture, or {network, model} where there is none. --verify compares our network
+with numbers of the public one, on this machine.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def convert(args):
     kind.configure(model, state, arguments)
     networks, unused = conversion.convert(kind, state, model)
     save_weights(args.output, networks, config)
-    report = {"kind": args.kind, **conversion.report(state, digests, unused, networks)}
+    report = {"kind": args.kind} | conversion.report(state, digests, unused, networks)
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(temporary, temporary.with_name("report.json"))

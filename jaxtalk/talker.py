@@ -10,6 +10,7 @@ does not change a bit of the frames.
 """
 
 import itertools
+import numbers
 import os
 import pathlib
 from collections import deque
@@ -84,6 +85,8 @@ class Talker:
           UserError: no weights there, weights of something else, or of another configuration
             (a field missing or unknown, a value that no network takes, arrays of other shapes).
         """
+        if not _is_path(checkpoint):
+            raise UserError(f"checkpoint: found {checkpoint!r}, expected a directory or 'bundle'")
         if os.fspath(checkpoint) == "bundle":
             directory = BUNDLE
             variables, config = _load_bundle()
@@ -141,12 +144,12 @@ class Talker:
         Raises:
           UserError: an input that cannot be used; the message names it.
         """
-        if chunk_frames < 1:
-            raise UserError(f"chunk_frames: found {chunk_frames}, expected at least 1")
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed: found {seed}, expected 0 .. {2**32 - 1}")
-        if not 0 <= temperature < float("inf"):
-            raise UserError(f"temperature: found {temperature}, expected 0 or more")
+        if not isinstance(chunk_frames, numbers.Integral) or chunk_frames < 1:
+            raise UserError(f"chunk_frames: found {chunk_frames!r}, expected at least 1, whole")
+        if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
+            raise UserError(f"seed: found {seed!r}, expected a whole number, 0 .. {2**32 - 1}")
+        if not isinstance(temperature, numbers.Real) or not 0 <= temperature < float("inf"):
+            raise UserError(f"temperature: found {temperature!r}, expected 0 or more")
         portrait = read_image(image) if _is_path(image) else _checked_frames(image, "image", 3)
         portrait = portrait_crop(portrait, self.image_size)
         audio_blocks = _started(_audio_blocks(audio))

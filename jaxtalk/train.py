@@ -33,7 +33,12 @@ def main(argv, data=DATA):
     del argv
     mesh.use_compilation_cache(FLAGS.compilation_cache)
     if FLAGS.distributed:
-        jax.distributed.initialize(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+        jax.distributed.initialize(
+            FLAGS.coordinator_address,
+            FLAGS.num_processes,
+            FLAGS.process_id,
+            local_device_ids=[int(i) for i in FLAGS.local_device_ids] or None,
+        )
     workdir = command_line.workdir()
     options = {"target": FLAGS.stage, "accept_changes": FLAGS.accept_changes}
     if FLAGS.dry_run:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a bare machine to a talking head: installs into .venv, builds the embedded corpus in data/,
 # trains the demo in runs/quickstart and animates a portrait. Run again, it goes on where it
-# stopped. PYTHON names the interpreter (3.11 or newer; default: the first such one found).
+# stopped. PYTHON names the interpreter (default: the first 3.11 or 3.12 found).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=runs/quickstart

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Trains on GPUs under Slurm, one process per GPU. Arguments are those of jaxtalk.train:
+# Trains on GPUs under Slurm, one process per GPU, or one per node with --ntasks-per-node=1.
+# Arguments are those of jaxtalk.train:
 #
-#   sbatch --nodes=4 launch/slurm_gpu.sh --config configs/styletalker.py:paper --workdir runs/paper
+#   sbatch launch/slurm_gpu.sh --config configs/styletalker.py:paper --workdir runs/paper
 #
 # Submit from the repository, where launch/venv.sh has made .venv (launch/README.md).
 # Before the time limit the run is told to save, and the job is queued again; a preempted job is
@@ -31,6 +32,10 @@ else
   cd "$SLURM_SUBMIT_DIR" # sbatch runs a copy of this file from elsewhere
 fi
 
+if [ "${SLURM_NTASKS_PER_NODE:-8}" = 1 ]; then
+  # JAX would give the only process of a node its first GPU.
+  set -- --local_device_ids="$(seq -s, 0 $((${SLURM_GPUS_ON_NODE:-1} - 1)))" "$@"
+fi
 train=(srun --kill-on-bad-exit=1 .venv/bin/python -m jaxtalk.train --distributed "$@")
 requeue=(scontrol requeue "${SLURM_JOB_ID:-JOB_ID}")
 

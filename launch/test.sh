@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs into .venv and passes the linter and the tests: bash launch/test.sh [pytest arguments]
-# PYTHON names the interpreter (3.11 or newer; default: the first such one found).
+# PYTHON names the interpreter (default: the first 3.11 or 3.12 found).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch/venv.sh test

@@ -334,6 +334,13 @@ def test_slurm_job_ends_with_the_status_of_the_run(tmp_path, status):
     assert "requeue" not in (tmp_path / "log").read_text()
 
 
+def test_slurm_process_of_a_whole_node_takes_all_its_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "1")
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "4")
+    assert run_under_slurm(tmp_path, "exit 0").returncode == 0
+    assert "--local_device_ids=0,1,2,3" in (tmp_path / "log").read_text()
+
+
 def test_slurm_job_is_saved_and_queued_again_near_its_time_limit(tmp_path):
     # The run sends its job the warning, as Slurm does, and leaves a mark when told to save.
     train = f"""

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests import tiny_corpus
+from tests import small_syncnet, tiny_corpus
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -30,28 +30,9 @@ def start(workdir, *flags, devices=1, **env):
 
 
 def start_syncnet(workdir, dataset, *flags, devices=1):
-    """A process that trains the real stage syncnet, shrunk, on a corpus on disk."""
-    values = {
-        "dataset.name": dataset["name"],
-        "dataset.data_dir": dataset["data_dir"],
-        "dataset.eval_split": "test",
-        "syncnet.model.image_size": 32,
-        "syncnet.model.width": 4,
-        "syncnet.model.audio_width": 4,
-        "syncnet.model.embedding_dim": 16,
-        "syncnet.loss.num_anchors": 4,
-        "syncnet.loss.batch_weight": 1.0,
-        "syncnet.data.clip_frames": 20,
-        "syncnet.num_steps": 3,
-        "syncnet.num_eval_batches": 1,
-    }
-    command = [
-        *(sys.executable, "-m", "jaxtalk.train", "--config=configs/syncnet.py"),
-        *(f"--workdir={workdir}", f"--compilation_cache={workdir.parent / 'cache'}", *flags),
-        *(f"--config.{name}={value}" for name, value in values.items()),
-        *(f"--config.syncnet.{name}_every=1" for name in ("log", "eval")),
-    ]
-    return launch(command, devices)
+    """A process that trains the real stage syncnet for three steps."""
+    every = {"log_every": 1, "eval_every": 1}
+    return launch(small_syncnet.command(workdir, dataset, *flags, num_steps=3, **every), devices)
 
 
 def launch(command, devices, **env):

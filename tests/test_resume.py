@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import numpy as np
 import orbax.checkpoint as ocp
@@ -12,6 +13,7 @@ import pytest
 from flax import traverse_util
 
 from jaxtalk.training.checkpoint import load_weights
+from tests import small_syncnet, tiny_corpus
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 10
@@ -94,6 +96,30 @@ def test_interrupted_run_ends_with_the_same_bits(uninterrupted):
     assert len(pictures) == 4
     for path in pictures:
         assert (uninterrupted / path).read_bytes() == (stage / path).read_bytes()
+
+
+def test_killed_run_of_a_real_stage_on_a_corpus(tmp_path):
+    """The loader, too, goes on where the last checkpoint has left it, or the bits would differ."""
+    dataset = tiny_corpus.build_tiny_corpus(tmp_path / "corpus")
+    values = {"num_steps": 40, "checkpoint_every": 5, "log_every": 1, "batch_size": 4}
+
+    def start(name):
+        command = small_syncnet.command(tmp_path / name, dataset, **values)
+        quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick}
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+
+    assert start("whole").wait(300) == 0
+    killed = start("parts")
+    while killed.poll() is None and not (tmp_path / "parts/syncnet/checkpoints/5").is_dir():
+        time.sleep(0.005)
+    killed.kill()
+    assert killed.wait() == -9, "it was over before it was killed"
+    assert start("parts").wait(300) == 0
+
+    whole, parts = tmp_path / "whole/syncnet", tmp_path / "parts/syncnet"
+    assert arrays_of(whole) == arrays_of(parts)
+    assert metrics_of(whole) == metrics_of(parts)
 
 
 def test_random_numbers_differ_from_step_to_step(uninterrupted):

@@ -319,6 +319,8 @@ def test_bundle_joins_the_goal_with_the_networks_of_psp(workdir, talker, tmp_pat
         ({"seed": 2**32}, "seed: found 4294967296"),
         ({"temperature": float("nan")}, "temperature: found nan"),
         ({"chunk_frames": 0}, "chunk_frames: found 0"),
+        ({"chunk_frames": 2.0}, "chunk_frames: found 2.0"),
+        ({"seed": None}, "seed: found None"),
     ],
 )
 def test_bad_arguments_are_named_at_once(talker, portrait, arguments, message):

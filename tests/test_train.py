@@ -26,6 +26,7 @@ def train(*arguments):
         (["--config.arcface.num_stepz=3"], "did you mean --config.arcface.num_steps?"),
         (["--config.dataset.data_dir={tmp}"], "no corpus procedural_heads/demo_64 in {tmp}"),
         (["--workdir={tmp}/file/run"], "--workdir: cannot write to {tmp}/file/run"),
+        (["--config.seed=-1"], "seed: found -1, expected a whole number"),
         (["--config.arcface.log_every=0"], "arcface.log_every: found 0, expected a whole number"),
     ],
 )
@@ -47,3 +48,6 @@ def test_dry_run(tmp_path):
     assert result.returncode == 0
     assert "jaxtalk.pretraining.arcface" in result.stdout
     assert not (tmp_path / "run").exists()
+    (tmp_path / "file").write_text("")
+    result = train("--config=configs/arcface.py", f"--workdir={tmp_path}/file/run", "--dry_run")
+    assert result.returncode == 0, "it writes nothing"

@@ -14,8 +14,8 @@ def make_optimizer(config):
 
     Args:
       config: fields `name` ("adam", or "ranger": rectified Adam inside lookahead, as pSp trains
-        its encoder), `learning_rate`, `b1`, `b2`, `eps`, `clip_norm` (global gradient norm; 0
-        turns it off).
+        its encoder, but for the centralisation of gradients), `learning_rate`, `b1`, `b2`, `eps`,
+        `clip_norm` (global gradient norm; 0 turns it off).
 
     Raises:
       UserError: unknown name.

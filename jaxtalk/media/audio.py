@@ -130,11 +130,10 @@ def decode_audio(path, sample_rate_hz, layout=None):
 
 def _decode(name, rate, layout):
     """Resampled sound from time zero to the end of the track, not yet checked."""
-    _check_riff(name)
     with files.open_media(name) as container:
-        if not container.streams.audio:
+        stream = container.streams.best("audio") if container.streams.audio else None
+        if stream is None:
             raise UserError(f"{name}: found no sound in it, expected a file with speech")
-        stream = container.streams.best("audio")
         layout = layout or ("mono" if stream.codec_context.channels == 1 else "stereo")
         zero_s = _time_zero_s(container, stream)
         expected_s = files.expected_duration_s(container, stream)
@@ -142,7 +141,8 @@ def _decode(name, rate, layout):
         if expected_s is not None and "mov" in container.format.name:
             stop = round((_start_s(stream) - zero_s + expected_s) * rate)
         position = None
-        for start_s, samples in _resampled(_continuous(container, stream, zero_s), rate, layout):
+        timed_frames = _continuous(container, stream, zero_s)
+        for start_s, samples in _resampled(name, timed_frames, rate, layout):
             if position is None:
                 position = round(start_s * rate)
             begin, position = position, position + samples.shape[1]
@@ -189,7 +189,7 @@ def _silence(like, num_samples):
         num_samples -= length
 
 
-def _resampled(timed_frames, rate, layout):
+def _resampled(name, timed_frames, rate, layout):
     """Pairs (seconds since zero of the first frame, float32 [channels, n])."""
     start_s, graph, source = None, None, None
     for time_s, frame in timed_frames:
@@ -198,7 +198,14 @@ def _resampled(timed_frames, rate, layout):
         if frame_source != source:
             if graph is not None:
                 yield from ((start_s, samples) for samples in _pushed(graph, None))
-            graph, source = _resampler(*frame_source, rate, layout), frame_source
+            try:
+                graph, source = _resampler(*frame_source, rate, layout), frame_source
+            except av.error.FFmpegError:
+                raise UserError(
+                    f"{name}: found sound in {frame.layout.nb_channels} channels "
+                    f"({frame.layout.name}), expected mono, stereo or a known surround layout; "
+                    "export it in stereo"
+                ) from None
         frame.pts = None  # holes are filled already; what is left is jitter
         yield from ((start_s, samples) for samples in _pushed(graph, frame))
     if graph is not None:
@@ -244,19 +251,6 @@ def _time_zero_s(container, stream):
     attached = av.stream.Disposition.attached_pic
     videos = [s for s in container.streams.video if not s.disposition & attached]
     return _start_s(videos[0] if videos else stream)
-
-
-def _check_riff(name):
-    """UserError when a wav file is shorter than its header says; FFmpeg reads what there is."""
-    with files.open_local(name) as file:
-        head, size = file.read(8), os.fstat(file.fileno()).st_size
-    declared = int.from_bytes(head[4:], "little") + 8
-    # Writers to a pipe cannot know the size and leave 0 or a huge number.
-    if head[:4] == b"RIFF" and size < declared < 2**31:
-        raise UserError(
-            f"{name}: found {size} bytes, expected {declared}; the file is cut off, copy or "
-            "export it again"
-        )
 
 
 def write_wav(path, audio):

@@ -59,10 +59,12 @@ def open_media(source):
     """An `av` container for reading, from a path or from the bytes of a file.
 
     Raises:
-      UserError: as `open_local`; not a media file, damaged, or not an accepted format.
+      UserError: as `open_local`; not a media file, damaged, cut off (see `_check_size`), or not an
+        accepted format.
     """
     name = "media bytes" if isinstance(source, bytes) else os.fspath(source)
     with io.BytesIO(source) if isinstance(source, bytes) else open_local(source) as file:
+        _check_size(name, file)
         options = {"format_whitelist": ",".join(MEDIA_FORMATS), "protocol_whitelist": "none"}
         try:
             container = av.open(file, container_options=options, metadata_errors="replace")
@@ -91,20 +93,79 @@ def decoded(container, stream):
 def expected_duration_s(container, stream):
     """How long a stream says it is, from its own start, where its format records that; else None.
 
-    QuickTime (mp4, m4a, mov) and FLAC record it for each stream. Matroska (mkv, webm) records
-    where the longest stream ends, and most writers add a tag for each; a file with neither, such
-    as a live recording, gives None. So do all other formats: a file of theirs that is cut off (mp3,
-    ogg, aac, MPEG-TS, avi, flv, ...) cannot be told from one that ends there. (WAV is checked when
-    it is opened, see `jaxtalk.media.audio`.)
+    QuickTime (mp4, m4a, mov), FLAC, AIFF, AU, WavPack, and MP3 with the usual tag in its first
+    frame record it for each stream. Matroska (mkv, webm) records where the longest stream ends,
+    and most writers add a tag for each; a file with neither, such as a live recording, gives None.
+    So do all other formats: a file of theirs that is cut off (aac, ogg, MPEG-TS, flv, ...) is taken
+    for one that ends there. (RIFF files are checked when they are opened.)
     """
     names = container.format.name.split(",")
     if "matroska" in names:
         return _matroska_duration_s(container, stream)
-    if "mov" not in names and "flac" not in names:
+    if "mp3" in names and not _counts_its_frames(container.file.file):
+        return None
+    if not {"mov", "flac", "aiff", "au", "wv", "mp3"} & set(names):
         return None
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
+
+
+def _counts_its_frames(file):
+    """Whether an MP3 begins with the frame that says how many follow; else FFmpeg only guesses."""
+    position = file.tell()
+    file.seek(0)
+    head = file.read(10)
+    tag_bytes = 0
+    if head[:3] == b"ID3":
+        a, b, c, d = head[6:10]
+        tag_bytes = 10 + (a << 21 | b << 14 | c << 7 | d)
+    file.seek(tag_bytes)
+    first_frame = file.read(2048)
+    file.seek(position)
+    return any(name in first_frame for name in (b"Xing", b"Info", b"VBRI"))
+
+
+def _check_size(name, file):
+    """UserError when a RIFF (wav, avi), RF64 or W64 file is shorter than it says; FFmpeg would
+    read what there is."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(40)
+    declared, unknown = 0, (0, 2**32 - 1, 2**64 - 1)  # as writers to a pipe leave it
+
+    def number(start, size):
+        value = int.from_bytes(head[start : start + size], "little")
+        return 0 if value in unknown else value
+
+    if head[:4] == b"RIFF":
+        declared = number(4, 4) and number(4, 4) + 8
+        if head[8:12] == b"WAVE":
+            declared = max(declared, _end_of_samples(file, end))
+    elif head[:4] == b"RF64" and head[12:16] == b"ds64":
+        declared = number(20, 8) and number(20, 8) + 8
+    elif head[:4] == b"riff":
+        declared = number(16, 8)
+    file.seek(0)
+    # Above 2 GB, the number in a RIFF file is often a writer's stand-in for one that it lacked.
+    if end < declared and not (head[:4] == b"RIFF" and declared >= 2**31):
+        raise UserError(
+            f"{name}: found {end} bytes, expected {declared}; the file is cut off, copy or export "
+            "it again"
+        )
+
+
+def _end_of_samples(file, end):
+    """Where the chunk `data` of a wav file ends, as far as the file says so; else 0."""
+    position = 12
+    while position + 8 <= end:
+        file.seek(position)
+        chunk = file.read(8)
+        size = int.from_bytes(chunk[4:], "little")
+        if chunk[:4] == b"data":
+            return 0 if size in (0, 2**32 - 1) else position + 8 + size
+        position += 8 + size + size % 2
+    return 0
 
 
 def _matroska_duration_s(container, stream):

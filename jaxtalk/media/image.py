@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from jaxtalk.core.errors import UserError
 from jaxtalk.media import files
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "JPEG2000", "BMP", "TIFF", "GIF", "PPM")
 MIN_SIDE_PX = 32
 MAX_PIXELS = 64_000_000
 

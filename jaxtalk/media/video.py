@@ -39,8 +39,7 @@ def read_video(path):
         size, index = None, 0
         for frame, until in _shown_until(_timed(files.decoded(container, stream), stream)):
             if size is None:
-                aspect = stream.sample_aspect_ratio or 1
-                size = {"width": round(frame.width * aspect), "height": frame.height}
+                size = dict(zip(("width", "height"), _display_size(stream, frame)))
             if index < until:
                 pixels = _upright(frame, frame.to_ndarray(format="rgb24", **size))
             while index < until:
@@ -53,10 +52,10 @@ def read_video(path):
 
 
 def _picture_stream(container, name):
-    if not container.streams.video:
+    stream = container.streams.best("video") if container.streams.video else None
+    if stream is None:
         raise UserError(f"{name}: found no pictures in it, expected a video file")
-    stream = container.streams.best("video")
-    width, height = stream.codec_context.width, stream.codec_context.height
+    width, height = _display_size(stream, stream.codec_context)
     if width * height > image.MAX_PIXELS:
         raise UserError(
             f"{name}: found {width} x {height} px, expected at most "
@@ -64,6 +63,11 @@ def _picture_stream(container, name):
         )
     stream.thread_type = "AUTO"
     return stream
+
+
+def _display_size(stream, coded):
+    """(width, height) in square pixels."""
+    return round(coded.width * (stream.sample_aspect_ratio or 1)), coded.height
 
 
 def _timed(frames, stream):
@@ -128,7 +132,7 @@ def num_frames(video):
     if not isinstance(video, bytes):
         return len(video)
     with files.open_media(video) as container:
-        stream = container.streams.best("video")
+        stream = _picture_stream(container, "video")
         return stream.frames or sum(1 for _ in files.decoded(container, stream))
 
 
@@ -136,8 +140,7 @@ def _decode_frames_of_file(data, indices):
     wanted = sorted(set(indices))
     found, last, frames = {}, None, None
     with files.open_media(data) as container:
-        stream = container.streams.best("video")
-        stream.thread_type = "AUTO"
+        stream = _picture_stream(container, "video")
         for index in wanted:
             if last is None or index - last > _SEEK_FRAMES:
                 start = Fraction(index, FPS) / stream.time_base + (stream.start_time or 0)

@@ -47,6 +47,8 @@ def define_flags(values=flags.FLAGS, argv=None):
     for name in ("num_processes", "process_id"):
         text = "With --distributed, where JAX cannot tell."
         flags.DEFINE_integer(name, None, text, flag_values=values)
+    text = "With --distributed: the devices of this process, by number, if not all."
+    flags.DEFINE_list("local_device_ids", [], text, flag_values=values)
     flags.mark_flag_as_required("config", flag_values=values)
 
 

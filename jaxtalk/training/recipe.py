@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import pkgutil
+import tempfile
 
 import jax
 
@@ -103,9 +104,11 @@ def plan(config, workdir, *, target=None, accept_changes=False):
       accept_changes: take finished weights although values of the config differ.
 
     Raises:
-      UserError: unknown stage; weights of another configuration; with `target`, a stage that it
-        needs has no weights.
+      UserError: a negative seed; unknown stage; weights of another configuration; with `target`,
+        a stage that it needs has no weights.
     """
+    if not isinstance(config.seed, int) or config.seed < 0:
+        raise UserError(f"seed: found {config.seed!r}, expected a whole number of 0 or more")
     goal = target or config.stages[-1]
     make_stage(config, goal)
     jobs, needed = {}, [goal]
@@ -145,7 +148,7 @@ def find_weights(config, workdir, name, *, is_goal):
 def _finished_steps(directory):
     try:
         return json.loads((directory / loop.FINISHED_FILE).read_text())["num_steps"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return -1
 
 
@@ -203,11 +206,10 @@ def check_writable(workdir):
     Raises:
       UserError: nothing can be written there.
     """
-    probe = pathlib.Path(workdir) / f".probe.{os.getpid()}"
     try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        os.makedirs(workdir, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=workdir, prefix=".probe"):
+            pass
     except OSError as error:
         raise UserError(
             f"--workdir: cannot write to {workdir} ({error.strerror}); give another directory"
@@ -226,13 +228,16 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
       accept_changes: see `plan` and `loop.train`.
 
     Raises:
-      UserError: see `plan` and `loop.train`; a finished stage was trained on another corpus, or
+      UserError: see `plan` and `loop.train`; the batch of a stage does not divide over the devices
+        of several processes; a finished stage was trained on another corpus, or
         on other weights of the stages that it takes.
     """
     check_writable(workdir)
     jobs = plan(config, workdir, target=target, accept_changes=accept_changes)
     for job in jobs:
         say(f"{job.name}: {job.origin}" + (f", {job.weights}" if job.weights else ""))
+        if job.weights is None:  # rather now than after days of the stages before it
+            mesh_lib.make_mesh(config[job.name].batch_size, field=f"{job.name}.batch_size")
     for job in jobs:
         if job.origin == _FINISHED_HERE and not accept_changes:
             _check_sources(config, job, workdir, data)

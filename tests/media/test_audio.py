@@ -2,6 +2,7 @@
 
 import math
 import os
+import struct
 import tracemalloc
 import wave
 
@@ -254,6 +255,17 @@ def faulty_files():
         "pipe": (os.mkfifo, "pipe"),
         "missing": (lambda path: None, "no such file"),
     }
+
+
+@pytest.mark.parametrize("channels", [0, 9, 64])
+def test_odd_numbers_of_channels_are_told_of(tmp_path, channels):
+    form = struct.pack("<IHHIIHH", 16, 1, channels, 16_000, 32_000 * channels, 2 * channels, 16)
+    samples = bytes(32_000 * max(1, channels))
+    body = b"WAVEfmt " + form + b"data" + struct.pack("<I", len(samples)) + samples
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    with pytest.raises(UserError, match=r"talk\.wav: .*(channels|no sound|not a complete)"):
+        audio.read_audio(path)
 
 
 @pytest.mark.parametrize("kind", faulty_files())

@@ -3,6 +3,7 @@
 import http.server
 import os
 import stat
+import struct
 import threading
 
 import av
@@ -124,6 +125,61 @@ def test_film_that_is_cut_off_is_refused(tmp_path, suffix):
         audio.read_audio(path)
     with pytest.raises(UserError, match=r"the video ends after .* expected 2\.0 s.* cut off"):
         list(video.read_video(path))
+
+
+FORMATS_OF_KNOWN_LENGTH = [
+    ("wav", "pcm_s16le"),
+    ("w64", "pcm_s16le"),
+    ("aiff", "pcm_s16be"),
+    ("au", "pcm_s16be"),
+    ("flac", "flac"),
+    ("mp3", "mp3"),
+]
+
+
+@pytest.mark.parametrize(("container", "codec"), FORMATS_OF_KNOWN_LENGTH)
+def test_sound_that_is_cut_off_is_refused(tmp_path, container, codec):
+    path = tmp_path / f"talk.{container}"
+    samples = media_files.chirp(4, 44_100)[None]
+    media_files.write_sound(path, samples, 44_100, codec=codec, container=container)
+    assert len(audio.read_audio(path)) == pytest.approx(64_000, abs=2000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="cut off"):
+        audio.read_audio(path)
+
+
+def test_film_in_riff_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "film.avi"
+    pictures = media_files.numbered_pictures(50)
+    media_files.write_pictures(
+        path, pictures, np.arange(50) / 25, container="avi", codec="mpeg4", time_base=25
+    )
+    assert len(list(video.read_video(path))) == 50
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="cut off"):
+        list(video.read_video(path))
+
+
+def riff(data_bytes, *, declared, size=None, extra=b""):
+    """A wav file with a chunk before its samples; sizes as declared."""
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16)
+    body = b"WAVE" + form + b"junk" + struct.pack("<I", 3) + b"abc\0"
+    body += b"data" + struct.pack("<I", declared) + bytes(data_bytes) + extra
+    return b"RIFF" + struct.pack("<I", len(body) if size is None else size) + body
+
+
+@pytest.mark.parametrize("declared", [32_000, 0, 2**32 - 1])
+def test_wav_that_is_whole_or_of_unknown_length(tmp_path, declared):
+    path = tmp_path / "talk.wav"
+    path.write_bytes(riff(32_000, declared=declared, size=None if declared == 32_000 else declared))
+    assert len(audio.read_audio(path)) == pytest.approx(16_000, abs=400)
+
+
+def test_wav_whose_samples_end_early_is_refused(tmp_path):
+    path = tmp_path / "talk.wav"
+    path.write_bytes(riff(32_000, declared=60 * 32_000))
+    with pytest.raises(UserError, match="cut off"):
+        audio.read_audio(path)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,14 @@ def test_pixels_that_are_not_square(tmp_path):
     assert {frame.shape for frame in video.read_video(path)} == {(32, 72, 3)}
 
 
+def test_wide_pixels_count_where_pictures_are_too_large(tmp_path):
+    path = tmp_path / "clip.mp4"
+    pictures = [np.zeros((480, 640, 3), np.uint8)]
+    media_files.write_pictures(path, pictures, [0.0], aspect=(250, 1))
+    with pytest.raises(UserError, match=r"160000 x 480 px, expected at most 64 megapixels"):
+        list(video.read_video(path))
+
+
 def test_faulty_files_are_named(tmp_path):
     path = tmp_path / "clip.mp4"
     sound = media_files.chirp(1.0, 16000)[None]

@@ -173,6 +173,14 @@ def test_evaluation_and_preview_have_one_entry_per_example(setting):
     assert all(v.shape == (2, 5, PIXELS, PIXELS, 3) for v in videos.values())
 
 
+@pytest.mark.parametrize("window_frames", [4, 9])
+def test_windows_that_do_not_fit_are_refused(window_frames):
+    config = small_config()
+    config.data.window_frames = window_frames
+    with pytest.raises(ValueError, match=rf"window_frames: found {window_frames}, expected 5 .*8"):
+        make(config)
+
+
 def test_window_of_takes_each_example_at_its_own_start():
     x = np.arange(2 * 6 * 3).reshape(2, 6, 3)
     found = step.window_of(jnp.asarray(x), jnp.array([0, 3]), 2)

@@ -54,6 +54,23 @@ def test_posterior_is_causal_and_sees_all_of_the_past(block, clip):
     np.testing.assert_array_equal(on_audio, lower)
 
 
+def test_relative_motion_is_what_has_changed_since_the_first_frame(block, clip):
+    module, variables = block
+    w_ref, w, audio, noise = clip
+    moved, other = (
+        module.clone(relative_motion=relative).apply(variables, w_ref, w + 3.0, audio, noise).mean
+        for relative in (True, False)
+    )
+    still = module.clone(relative_motion=True).apply(variables, w_ref, w, audio, noise).mean
+    np.testing.assert_allclose(moved, still, atol=1e-5)
+    usual = module.apply(variables, w_ref, w, audio, noise).mean
+    assert np.abs(other - usual).max() > 0.01
+    later = w.at[:, 3].add(1.0)
+    changed = module.clone(relative_motion=True).apply(variables, w_ref, later, audio, noise).mean
+    np.testing.assert_array_equal(changed[:, :3], still[:, :3])
+    assert np.abs(changed[:, 3:] - still[:, 3:]).min() > 0
+
+
 def test_prior_sees_earlier_latents_and_audio_up_to_now(block, clip):
     module, variables = block
     w_ref, _, _, u = clip
@@ -75,7 +92,7 @@ def test_samples_of_the_prior_have_its_teacher_forced_distribution(block, clip):
     module, variables = block
     w_ref, _, _, noise = clip
     codes = jax.random.normal(jax.random.key(3), (1, 6, FIELDS["audio_dim"]))
-    carry = module.apply({}, 1, method="initial_carry")
+    carry = module.apply({}, 1, 7, method="initial_carry")
     u, _ = module.apply(
         variables, w_ref, codes, noise, carry.prior, carry.u, 0, method="sample_prior"
     )

@@ -219,6 +219,16 @@ def test_peak_counts_what_is_alive_at_once():
     assert expected < dry_run.peak_bytes(grad) <= 2 * expected
 
 
+def test_batches_are_checked_before_the_first_stage(config, tmp_path, monkeypatch):
+    config.styletalker.batch_size = 7
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "devices", lambda: [None] * 2)
+    monkeypatch.setattr(recipe.mesh_lib, "_data_mesh", lambda devices: None)
+    with pytest.raises(UserError, match=r"styletalker.batch_size: found 7, expected a multiple"):
+        recipe.run(config, tmp_path / "run", data=tiny_stage.DATA)
+    assert not (tmp_path / "run/psp").exists()
+
+
 @pytest.mark.parametrize("key", ["batch_size", "num_steps", "log_every", "eval_every"])
 def test_counts_are_positive(config, tmp_path, key):
     config.psp[key] = 0

@@ -165,7 +165,7 @@ def make(config):
         state, gen_metrics = generator_phase(state, real, gen_rng, sigma)
         state, disc_metrics = discriminator_phase(state, real, disc_rng, sigma)
         metrics = {**gen_metrics, **disc_metrics, "blur_sigma": sigma}
-        if flags == "r1":
+        if "r1" in flags:
             state, r1_metrics = regularise_discriminator(state, real, sigma)
             metrics.update(r1_metrics)
         # Weights are averaged; the generator's own moving averages are taken over as they are.
@@ -211,6 +211,6 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
-        flags_at=lambda step: "r1" if step % loss.r1_interval == 0 else "",
+        flags_at=lambda step: ("r1",) if step % loss.r1_interval == 0 else (),
         best=("sliced_wasserstein", "min"),
     )

@@ -28,8 +28,16 @@ def make(config):
     """The stage, see `jaxtalk.core.stage`, from the values of `configs/styletalker.py`.
 
     Networks: "styletalker" (averaged) and "discriminator".
+
+    Raises:
+      ValueError: a window of frames that is longer than the clip, or too short for the sync loss.
     """
     model, data = config.model, config.data
+    if not NUM_FRAMES <= data.window_frames <= data.clip_frames:
+        raise ValueError(
+            f"data.window_frames: found {data.window_frames}, expected {NUM_FRAMES} (frames that "
+            f"the sync loss sees) .. {data.clip_frames} (data.clip_frames)"
+        )
     frozen_stages = ("perceptual", "arcface", "psp")
     if config.loss.sync_weight:
         frozen_stages += ("syncnet",)

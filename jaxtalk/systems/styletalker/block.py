@@ -33,10 +33,12 @@ class BlockOutputs(NamedTuple):
 class BlockCarry(NamedTuple):
     """State between consecutive pieces of one clip.
 
-    posterior, prior: LSTM carries. u: [B, Z], the prior's latest sample. flow: carries of the
-    flow's LSTMs. context: [B, 2 * lookahead, audio code + Z], the latest inputs of the smoothing.
+    origin: [B, D], the motion source's first frame. posterior, prior: LSTM carries. u: [B, Z], the
+    prior's latest sample. flow: carries of the flow's LSTMs. context: [B, 2 * lookahead, audio
+    code + Z], the latest inputs of the smoothing.
     """
 
+    origin: jax.Array
     posterior: tuple
     prior: tuple
     u: jax.Array
@@ -144,6 +146,9 @@ class StyleBlock(nn.Module):
       num_flow_steps: 0 leaves the flow out (the paper's ablation).
       flow_clamp: bound of the flow's log-scales, before their mean is removed.
       smoothing_width, smoothing_radius, smoothing_sigma: see `Smoothing`.
+      relative_motion: whether the posterior's dense layers see what has changed since the first
+        frame (a deviation), or the style vector itself (A.2). Where speakers differ far more than
+        a speaker moves, the posterior takes many times as long to find the motion by itself.
       prior_axis: name of the vmapped axis whose blocks' latents the prior sees, all of them up to
         the frame before; None, as in A.3, leaves each block with its own.
     """
@@ -158,6 +163,7 @@ class StyleBlock(nn.Module):
     smoothing_width: int = 128
     smoothing_radius: int = 2
     smoothing_sigma: float = 1.0
+    relative_motion: bool = False
     prior_axis: str | None = None
 
     def setup(self):
@@ -189,7 +195,7 @@ class StyleBlock(nn.Module):
           BlockOutputs.
         """
         audio = self.audio_dense(audio)
-        mean, log_std, _ = self.posterior(w, audio)
+        mean, log_std, _ = self.posterior(w, w[:, 0], audio)
         z = mean + jnp.exp(log_std) * noise
         u, _ = self.flow(z, audio)
         prior_mean, prior_log_std = self.prior(w_ref, u, audio)
@@ -200,11 +206,20 @@ class StyleBlock(nn.Module):
         w_hat = self.manipulation(w_ref, c)
         return BlockOutputs(w_hat, z, mean, log_std, u, prior_mean, prior_log_std)
 
-    def posterior(self, w, audio, carry=None):
-        """q(z_t | a_<=t, w_<=t), eq. 5 and 6: [B, T, D], [B, T, code] -> mean, log_std, carry."""
-        hidden, carry = self.posterior_lstm(
-            jnp.concatenate([self._motion(w), audio], axis=-1), carry
-        )
+    def posterior(self, w, origin, audio, carry=None):
+        """q(z_t | a_<=t, w_<=t), eq. 5 and 6.
+
+        Args:
+          w: [B, T, D].
+          origin: [B, D], w of the first frame of the clip.
+          audio: [B, T, code].
+          carry: of the LSTM, from the frames before.
+
+        Returns:
+          Mean and logarithm of the deviation, [B, T, Z], and the carry.
+        """
+        motion = self._motion(w - origin[:, None] if self.relative_motion else w)
+        hidden, carry = self.posterior_lstm(jnp.concatenate([motion, audio], axis=-1), carry)
         mean, log_std = jnp.split(self.posterior_out(hidden), 2, axis=-1)
         return mean, bounded(log_std), carry
 
@@ -272,13 +287,14 @@ class StyleBlock(nn.Module):
           w_hat [B, N, D] of the frames frame - lookahead and on, and the carry.
         """
         audio = self.audio_dense(audio)
-        posterior, prior, u, flow = carry.posterior, carry.prior, carry.u, carry.flow
+        origin, posterior, prior, u, flow, _ = carry
         if w is None:
             samples, prior = self.sample_prior(w_ref, audio, noise, prior, u, frame)
             z, flow = self.flow(samples, audio, flow, inverse=True)
             u = samples[:, -1]
         else:
-            mean, log_std, posterior = self.posterior(w, audio, posterior)
+            origin = jnp.where(frame == 0, w[:, 0], origin)
+            mean, log_std, posterior = self.posterior(w, origin, audio, posterior)
             z = mean + jnp.exp(log_std) * noise
         inputs = jnp.concatenate([audio, z], axis=-1)
         context = jnp.concatenate([carry.context, inputs], axis=1)
@@ -288,12 +304,13 @@ class StyleBlock(nn.Module):
         context = jnp.take(context, index, axis=1, mode="clip")
         c = self.smoothing(context, frame - self.smoothing.lookahead, num_frames)
         kept = context[:, audio.shape[1] :]
-        return self.manipulation(w_ref, c), BlockCarry(posterior, prior, u, flow, kept)
+        return self.manipulation(w_ref, c), BlockCarry(origin, posterior, prior, u, flow, kept)
 
-    def initial_carry(self, batch_size):
+    def initial_carry(self, batch_size, w_dim):
         """BlockCarry before the first frame of a clip."""
         context_dim = self.audio_dim + self.z_dim
         return BlockCarry(
+            origin=jnp.zeros((batch_size, w_dim), jnp.float32),
             posterior=zero_carry(batch_size, self.lstm_width),
             prior=zero_carry(batch_size, self.lstm_width),
             u=jnp.zeros((batch_size, self.z_dim), jnp.float32),

@@ -41,7 +41,8 @@ def lookahead(config):
 
 def init_carry(config, w_ref):
     """State before the first frame, for the reference codes w_ref [B, num_ws, D]."""
-    blocks = make_model(config.model).apply({}, w_ref.shape[0], method="initial_carry")
+    batch_size, _, w_dim = w_ref.shape
+    blocks = make_model(config.model).apply({}, batch_size, w_dim, method="initial_carry")
     return Carry(jnp.asarray(w_ref, jnp.float32), jnp.zeros((), jnp.int32), blocks)
 
 

@@ -41,6 +41,9 @@ class StyleTalker(nn.Module):
         before (a deviation), or its own only (A.3). What moves in several style vectors at once,
         as a head does, is one motion in the posterior; but blocks that are sampled independently
         draw eight unrelated ones. Seeing each other's past, they stay together.
+      code_unit: what counts as 1 in the blocks: they see, and make, style vectors divided by it. 1
+        for those of a generator that was trained on normal latents; smaller for codes that hardly
+        leave their mean.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.
@@ -49,6 +52,7 @@ class StyleTalker(nn.Module):
     num_blocks: int = 8
     num_flow_steps: int = 4
     joint_prior: bool = False
+    code_unit: float = 1.0
     audio: Any = None
     block: Any = None
     dtype: jnp.dtype = jnp.float32
@@ -70,7 +74,7 @@ class StyleTalker(nn.Module):
             methods={
                 "__call__": over_blocks(0, 0, None, 0),
                 "generate": over_blocks(0, 0, None, 0, 0, None, None),
-                "initial_carry": over_blocks(None),
+                "initial_carry": over_blocks(None, None),
             },
         )
         self.blocks = blocks(
@@ -124,9 +128,9 @@ class StyleTalker(nn.Module):
         )
         return self._join(w_hat, w_ref), carry
 
-    def initial_carry(self, batch_size):
+    def initial_carry(self, batch_size, w_dim):
         """The blocks' state before the first frame."""
-        return self.blocks.initial_carry(batch_size)
+        return self.blocks.initial_carry(batch_size, w_dim)
 
     def _noise(self, rng, first_frame, batch_size, num_frames):
         """[num_blocks, B, N, Z]."""
@@ -134,12 +138,12 @@ class StyleTalker(nn.Module):
         return jnp.moveaxis(frame_noise(rng, first_frame, num_frames, shape), 0, 2)
 
     def _split(self, w):
-        """[..., num_ws, D] -> the edited ones, [num_blocks, ..., D]."""
-        return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0)
+        """[..., num_ws, D] -> the edited ones in `code_unit`s, [num_blocks, ..., D]."""
+        return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0) / self.code_unit
 
     def _join(self, edited, w_ref):
-        """[num_blocks, B, N, D] and the rest of [B, num_ws, D] -> [B, N, num_ws, D]."""
-        edited = jnp.moveaxis(edited, 0, 2)
+        """[num_blocks, B, N, D] in `code_unit`s, the rest of w_ref -> [B, N, num_ws, D]."""
+        edited = jnp.moveaxis(edited, 0, 2) * self.code_unit
         rest = jnp.broadcast_to(
             w_ref[:, None, self.num_blocks :],
             (*edited.shape[:2], w_ref.shape[1] - self.num_blocks, w_ref.shape[2]),
@@ -153,6 +157,7 @@ def make_model(model):
         num_blocks=model.num_blocks,
         num_flow_steps=model.num_flow_steps,
         joint_prior=model.joint_prior,
+        code_unit=model.code_unit,
         audio=model.audio.to_dict(),
         block=model.block.to_dict(),
         dtype=jnp.dtype(model.dtype),
