@@ -6,15 +6,14 @@
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
-report.json says what was read, with the SHA-256 of each file. The config is the stage's paper preset
-with the file's architecture, or {network, model} where there is none. --verify compares our network
-with numbers of the public one, on this machine.
+report.json says what was read, with the SHA-256 of each file. The config is that of the stage's
+paper preset with the file's architecture, or {network, model} where the network is no stage's.
+--verify compares our network with numbers of the public one, on this machine.
 """
 
 import argparse
 import importlib
 import json
-import os
 import pathlib
 import sys
 
@@ -58,7 +57,7 @@ def convert(args):
     report = {"kind": args.kind} | conversion.report(state, digests, unused, networks)
     temporary = pathlib.Path(args.output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
-    os.replace(temporary, temporary.with_name("report.json"))
+    temporary.replace(temporary.with_name("report.json"))
     print(f"{args.output}: weights of {kind.stage or args.kind}, see {args.output}/report.json")
 
 

@@ -18,6 +18,28 @@ def read_state_dict(path):
     return torch_file.read_state_dict(path), {}
 
 
+def reader(key, *further):
+    """A reader of files that hold a state dict under each of these names.
+
+    Where there are several, the names of arrays begin with that of theirs.
+    """
+
+    def read(path):
+        tree = torch_file.read(path)
+        state = {}
+        for name in (key, *further):
+            arrays = tree.get(name)
+            if not isinstance(arrays, dict):
+                found = ", ".join(sorted(tree)[:5]) or "nothing"
+                raise UserError(f"{path}: found {found}, expected a state dict named {name!r}")
+            prefix = f"{name}." if further else ""
+            arrays = {n: a for n, a in arrays.items() if isinstance(a, np.ndarray)}
+            state |= {f"{prefix}{n}": array for n, array in arrays.items()}
+        return state, {}
+
+    return read
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
     """A network of a public file.
@@ -40,6 +62,21 @@ class Part:
         return name.startswith(self.prefix)
 
 
+def public_fields(module):
+    """A module's fields but for its dtype, at their defaults: the sizes of the public network."""
+    fields = {field.name: field.default for field in dataclasses.fields(module)}
+    return {name: fields[name] for name in fields if name not in ("parent", "name", "dtype")}
+
+
+def public_part(from_state_dict, module, *inputs, prefix=""):
+    """The `Part` of a network that is no stage's, from its name map, module and inputs."""
+
+    def build(values):
+        return module(**values), inputs
+
+    return Part(from_state_dict, build, public_fields(module), prefix)
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """Public weights that are published together.
@@ -51,7 +88,7 @@ class Kind:
         stage.
       stage: the stage for whose weights they stand in, "" if there is none (yet).
       read: path -> (name -> array, arguments that the network was made with).
-      configure: sets values by (model, name -> array, arguments), where the
+      configure: sets the values of `Part.build` by (model, name -> array, arguments), where the
         architecture comes from the file.
       others: (name -> array, model) -> further networks that the stage exports, with variables.
       golden: name of a golden file -> its check, see `jaxtalk.pretrained.parity`.

@@ -63,7 +63,7 @@ def fields(state):
     num_layers = {found: layers for layers, found in DEPTHS.items()}.get(depths)
     if num_layers is None or "conv1.weight" not in state or "fc.weight" not in state:
         return {}
-    width = max(np.shape(state["conv1.weight"]), default=0)
+    width = [*np.shape(state["conv1.weight"]), 0][0]
     embedding_dim, num_inputs = [*np.shape(state["fc.weight"]), 0, 0][:2]
     pixels = num_inputs // max(1, 8 * width)
     return {

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50
@@ -38,11 +37,10 @@ from jaxtalk.pretrained import (
     stylegan3,
     styletalk,
     syncnet_cz,
-    torch_file,
     vgg19,
     wav2lip_syncnet,
 )
-from jaxtalk.pretrained.conversion import Kind, Part
+from jaxtalk.pretrained.conversion import Kind, Part, public_fields, public_part, reader
 
 NVIDIA = "NVIDIA Source Code License: non-commercial"
 
@@ -55,55 +53,18 @@ def _integers(*shape):
     return jax.ShapeDtypeStruct(shape, jnp.int32)
 
 
-def _fields(module):
-    """A module's fields but for its dtype, at their defaults: the sizes of the public network."""
-    fields = {field.name: field.default for field in dataclasses.fields(module)}
-    return {name: fields[name] for name in fields if name not in ("parent", "name", "dtype")}
-
-
-def _part(from_state_dict, module, *inputs, prefix=""):
-    """A network that is no stage's."""
-
-    def build(values):
-        return module(**values), inputs
-
-    return Part(from_state_dict, build, _fields(module), prefix)
-
-
 def _generator_part(from_state_dict, module, of_stage):
     def build(values):
         values = values.generator if of_stage else values
         labels = [_floats(1, values["c_dim"])] if values.get("c_dim") else []
         return module(**values), [_floats(1, values["z_dim"]), *labels]
 
-    return Part(from_state_dict, build, {} if of_stage else _fields(module))
+    return Part(from_state_dict, build, {} if of_stage else public_fields(module))
 
 
 def _read_generator(path):
     network = nvidia_pickle.read(path, "G_ema")
     return network.state_dict, network.arguments
-
-
-def _reader(key, *further):
-    """A reader of files that hold a state dict under each of these names.
-
-    Where there are several, the names of arrays begin with that of theirs.
-    """
-
-    def read(path):
-        tree = torch_file.read(path)
-        state = {}
-        for name in (key, *further):
-            arrays = tree.get(name)
-            if not isinstance(arrays, dict):
-                found = ", ".join(sorted(tree)[:5]) or "nothing"
-                raise UserError(f"{path}: found {found}, expected a state dict named {name!r}")
-            prefix = f"{name}." if further else ""
-            arrays = {n: a for n, a in arrays.items() if isinstance(a, np.ndarray)}
-            state |= {f"{prefix}{n}": array for n, array in arrays.items()}
-        return state, {}
-
-    return read
 
 
 def _configure_stylegan3(model, state, arguments):
@@ -139,10 +100,10 @@ def _update(values, fields, module):
 
 _IMAGES = _floats(1, 256, 256, 3)
 _KEYPOINTS = Keypoints(_floats(1, 10, 2), _floats(1, 10, 2, 2))
-_DETECTOR = _part(
+_DETECTOR = public_part(
     first_order.keypoint_detector_from_state_dict, KeypointDetector, _IMAGES, prefix="kp_detector."
 )
-_ANIMATOR = _part(
+_ANIMATOR = public_part(
     first_order.generator_from_state_dict,
     FirstOrderGenerator,
     *(_IMAGES, _KEYPOINTS, _KEYPOINTS),
@@ -229,14 +190,14 @@ KINDS = {
     "vgg19": Kind(
         "torchvision's vgg19 (vgg19-dcbb9e9d.pth)",
         "BSD 3-Clause (torchvision); trained on ImageNet, non-commercial research",
-        {"vgg19": _part(vgg19.from_state_dict, VGG19, _floats(1, 16, 16, 3))},
+        {"vgg19": public_part(vgg19.from_state_dict, VGG19, _floats(1, 16, 16, 3))},
         golden={"vgg19_features": vgg19.check},
     ),
     "wav2lip_syncnet": Kind(
         "lipsync_expert.pth, the lip-sync expert of Wav2Lip",
         "non-commercial: trained on LRS2 (Wav2Lip)",
         {
-            "wav2lip_syncnet": _part(
+            "wav2lip_syncnet": public_part(
                 wav2lip_syncnet.from_state_dict,
                 Wav2LipSyncNet,
                 *(_floats(1, 5, 48, 96, 3), _floats(1, 16, 80)),
@@ -248,7 +209,7 @@ KINDS = {
         "syncnet_v2.model of syncnet_python",
         "MIT (syncnet_python)",
         {
-            "syncnet": _part(
+            "syncnet": public_part(
                 syncnet_cz.from_state_dict,
                 SyncNetCZ,
                 *(_floats(1, 5, 224, 224, 3), _floats(1, 20, 13)),
@@ -266,7 +227,7 @@ KINDS = {
                     IResNet(**values),
                     [_floats(1, values["image_size"], values["image_size"], 3)],
                 ),
-                _fields(IResNet),
+                public_fields(IResNet),
             )
         },
         configure=_configure_iresnet,
@@ -276,36 +237,36 @@ KINDS = {
         "vox-cpk.pth.tar of the first-order motion model: key-point detector and generator",
         "CC BY-NC 4.0 (first-order-model)",
         {"keypoint_detector": _DETECTOR, "generator": _ANIMATOR},
-        read=_reader("kp_detector", "generator"),
+        read=reader("kp_detector", "generator"),
         golden={"fom_vox_small": first_order.check, "fom_vox_full": first_order.check},
     ),
     "pirenderer": Kind(
         "a checkpoint of PIRenderer, or StyleTalk's renderer_checkpoint.pt; its net_G_ema",
         "none stated by PIRender, ask its authors; its code builds on non-commercial code",
         {
-            "pirenderer": _part(
+            "pirenderer": public_part(
                 pirenderer.from_state_dict, FaceRenderer, _IMAGES, _floats(1, 27, 73)
             )
         },
-        read=_reader("net_G_ema"),
+        read=reader("net_G_ema"),
         golden={"pirender_small": pirenderer.check, "pirender_full": pirenderer.check},
     ),
     "styletalk": Kind(
         "styletalk_checkpoint.pth of StyleTalk",
         "none known to this project, ask its authors",
         {
-            "styletalk": _part(
+            "styletalk": public_part(
                 styletalk.from_state_dict, StyleTalk, _integers(1, 1, 11), _floats(1, 64, 64)
             )
         },
-        read=_reader("model_state_dict"),
+        read=reader("model_state_dict"),
         golden={"styletalk_small": styletalk.check, "styletalk_full": styletalk.check},
     ),
     "avct": Kind(
         "generator.ckpt of AVCT: speech to key points, key-point detector and generator",
         "none stated by AVCT, ask its authors",
         {
-            "audio_to_keypoints": _part(
+            "audio_to_keypoints": public_part(
                 avct.keypoints_from_state_dict,
                 AudioToKeypoints,
                 _integers(1, 11),
@@ -315,35 +276,35 @@ KINDS = {
             "keypoint_detector": _DETECTOR,
             "generator": _ANIMATOR,
         },
-        read=_reader("ph2kp", "kp_detector", "generator"),
+        read=reader("ph2kp", "kp_detector", "generator"),
         golden={"avct_audio2kp": avct.check_keypoints},
     ),
     "avct_pose": Kind(
         "audio2pose.ckpt of AVCT: speech to head poses",
         "none stated by AVCT, ask its authors",
         {
-            "audio_to_pose": _part(
+            "audio_to_pose": public_part(
                 avct.pose_from_state_dict, AudioToPose, _floats(1, 256, 256), _floats(1, 2, 4, 41)
             )
         },
-        read=_reader("generator"),
+        read=reader("generator"),
         golden={"avct_audio2pose": avct.check_pose},
     ),
     "inception": Kind(
         "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
         "Apache 2.0 (pytorch-fid)",
-        {"inception": _part(inception.from_state_dict, Inception, _floats(1, 299, 299, 3))},
+        {"inception": public_part(inception.from_state_dict, Inception, _floats(1, 299, 299, 3))},
         golden={"inception_fid": inception.check},
     ),
     "resnet50_3dmm": Kind(
         "epoch_20.pth of Deep3DFaceRecon_pytorch; its net_recon",
         "MIT (Deep3DFaceRecon_pytorch); the face model that it was trained with is not included",
         {
-            "resnet50_3dmm": _part(
+            "resnet50_3dmm": public_part(
                 resnet50.from_state_dict, FaceReconstructor, _floats(1, 224, 224, 3)
             )
         },
-        read=_reader("net_recon"),
+        read=reader("net_recon"),
         golden={"resnet50_3dmm": resnet50.check},
     ),
 }

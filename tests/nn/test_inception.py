@@ -7,8 +7,6 @@ from jaxtalk.nn.inception import Inception
 from jaxtalk.pretrained import inception
 from tests import random_variables
 
-# Layers whose maps the network does not join from branches.
-
 
 @pytest.fixture(scope="module")
 def small():

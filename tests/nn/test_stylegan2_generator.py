@@ -8,7 +8,6 @@ import pytest
 from jaxtalk.nn.stylegan2_generator import Generator
 from tests import gradients, random_variables
 
-# The files have that of images alone; it is up to 4e-6 in networks of this kind.
 SMALL = {
     "resolution": 8,
     "z_dim": 8,
