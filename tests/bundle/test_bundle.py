@@ -1,0 +1,62 @@
+"""The weights in the repository are those of the demo preset as it is."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import styletalker
+from jaxtalk.bundle import make
+from jaxtalk.talker import Talker
+from jaxtalk.training import recipe
+from jaxtalk.training.checkpoint import load_weights
+
+FROZEN = ("perceptual", "arcface", "psp", "syncnet")
+
+
+def shapes(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, np.dtype(leaf.dtype).name), tree)
+
+
+def test_it_is_small():
+    files = [file for file in (make.BUNDLE / "demo").rglob("*") if file.is_file()]
+    assert len(files) == 7, "six stages and a card"
+    assert sum(file.stat().st_size for file in files) < make.MAX_MEGABYTES * 1e6
+
+
+def test_quickstart_trains_the_main_stage_only(tmp_path):
+    jobs = recipe.plan(styletalker.get_config("demo"), tmp_path)
+    assert {job.name: job.origin for job in jobs} == {
+        **dict.fromkeys(FROZEN, "bundle"),
+        "styletalker": "trained by this run",
+    }
+
+
+@pytest.mark.parametrize("name", ["perceptual", "arcface", "stylegan3", "psp", "syncnet"])
+def test_weights_are_those_of_the_config(name):
+    """What the stage would export today, in names and shapes; the values are finite."""
+    config, exports = styletalker.get_config("scratch"), {}
+    for stage_name in config.stages[: config.stages.index(name) + 1]:
+        _, stage = recipe.make_stage(config, stage_name)
+        frozen = {needed: exports[needed] for needed in stage.frozen}
+        state = jax.eval_shape(stage.init, jax.random.key(0), frozen)
+        exports[stage_name] = jax.eval_shape(stage.export, state, frozen)
+    variables, _ = load_weights(make.BUNDLE / "demo" / name)
+    expected = {k: v for k, v in exports[name].items() if k not in make.LEFT_BEHIND.get(name, ())}
+    assert shapes(variables) == shapes(expected)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
+
+
+def test_it_talks():
+    """Frames follow the sound, and the portrait."""
+    talker = Talker.load("bundle")
+    rng = np.random.default_rng(0)
+    speech = (0.2 * rng.standard_normal(8 * 640)).astype(np.float32)
+    portraits = [np.full((64, 64, 3), level, np.uint8) for level in (60, 200)]
+
+    def frames(portrait, audio):
+        return np.concatenate(list(talker.generate(portrait, audio, temperature=0))).astype(float)
+
+    first = frames(portraits[0], speech)
+    assert first.shape == (8, 64, 64, 3)
+    assert np.abs(first - frames(portraits[0], 0 * speech)).max() > 2
+    assert np.abs(first - frames(portraits[1], speech)).mean() > 10
