@@ -138,6 +138,10 @@ def short(path):
     write_wav(path, np.zeros(3199, np.int16))
 
 
+def sound_only(path):
+    write_wav(path, np.zeros(16000, np.float32))
+
+
 def truncated_wav(path):
     write_wav(path, np.zeros(32_000, np.int16))
     path.write_bytes(path.read_bytes()[:20_000])
@@ -190,7 +194,8 @@ BAD = [
     ("motion", "none.mp4", None, "no such file"),
     ("motion", "clip.mp4", text, "not a complete audio or video file"),
     ("motion", "clip.m3u8", playlist, "not a complete audio or video file"),
-    ("motion", "clip.wav", truncated_wav, "no pictures in it"),
+    ("motion", "clip.wav", truncated_wav, "cut off"),
+    ("motion", "clip.wav", sound_only, "no pictures in it"),
     ("checkpoint", "none", None, "python -m jaxtalk.train --config configs/styletalker.py"),
     ("checkpoint", "run", folder, "found no weights"),
     ("checkpoint", "run", other_weights, "cannot be read"),
