@@ -10,6 +10,7 @@ from jax.extend.core import jaxpr_as_fun, jaxprs_in_params
 
 from jaxtalk.benchmarks.parts import Case
 
+WARM_UP_S = 0.3  # the first runs are slower: memory is taken from the system, clocks rise
 ONES = ("['var']", "['scale']", "['magnitude']")  # divisors and gains of normalisation
 
 
@@ -24,13 +25,16 @@ def measure(case, *, repeats):
     lowered = traced.lower()
     compiled = lowered.compile()
     arguments = jax.device_put(fill(case.shapes))
-    jax.block_until_ready(compiled(*arguments))
-    runs_ms = []
-    for _ in range(repeats):
+
+    def run_ms():
         start_s = time.perf_counter()
         jax.block_until_ready(compiled(*arguments))
-        runs_ms.append(1e3 * (time.perf_counter() - start_s))
-    return runs_ms, flop(traced, lowered)
+        return 1e3 * (time.perf_counter() - start_s)
+
+    warm_ms = run_ms()
+    while warm_ms < 1e3 * WARM_UP_S:
+        warm_ms += run_ms()
+    return [run_ms() for _ in range(repeats)], flop(traced, lowered)
 
 
 def row(case, *, repeats, ceiling):
