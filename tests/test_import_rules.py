@@ -29,12 +29,19 @@ RULES = {
         "jaxtalk.systems",
         "jaxtalk.training.checkpoint",
     ),
+    "jaxtalk.benchmarks": (
+        "jaxtalk.core",
+        "jaxtalk.nn",
+        "jaxtalk.ops",
+        "jaxtalk.systems",
+        "jaxtalk.talker",
+    ),
     "jaxtalk.bundle": ("jaxtalk.training.checkpoint",),
     "configs": (),
     "tfds_builders": ("jaxtalk.media",),
 }
 ENTRY_POINTS = {"jaxtalk.train", "jaxtalk.generate", "jaxtalk.evaluate", "jaxtalk.convert"}
-ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk"}
+ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk.bench", "jaxtalk"}
 # External packages that only certain files may import.
 ONLY_IN = {
     "orbax": ("jaxtalk.training.checkpoint",),

@@ -1,0 +1,57 @@
+"""Times the parts of StyleTalker beside matrix products of the same machine.
+
+  python -m jaxtalk.bench
+  python -m jaxtalk.bench --preset paper --dtype bfloat16 --batch 8 --json bench.json
+  python -m jaxtalk.bench --part generator --part filtered_lrelu
+
+ms is the median of several runs after compilation, GFLOP is XLA's count, the ceiling is the fastest
+product of two large matrices. Weights and inputs are random. A batch is of images (for the encoder,
+LPIPS and the generator), of windows of five frames (syncnet), of clips (prior: a block of frames of
+each; train_step). Without --preset, the demo's sizes, and the generator in the paper's, too.
+"""
+
+import sys
+
+from configs import styletalker
+from jaxtalk.benchmarks import command_line, measure, report
+from jaxtalk.benchmarks.parts import PARTS
+from jaxtalk.core.errors import UserError
+from jaxtalk.training.mesh import use_compilation_cache
+
+
+def bench(args):
+    """Prints the table, row by row."""
+    if args.json:
+        report.check_json(args.json)
+    parts = list(dict.fromkeys(args.part or PARTS))
+    plan = [(part, args.preset or "demo") for part in parts]
+    if not args.preset and "generator" in parts:
+        plan.append(("generator", "paper"))
+    ceiling = measure.matmul_ceiling(args.dtype, repeats=args.repeats)
+    print(f"ceiling: {ceiling:,.1f} GFLOP/s, matrix products in {args.dtype}")
+    print(report.heading(), flush=True)
+    rows = []
+    for part, preset in plan:
+        config = styletalker.get_config(preset).styletalker
+        config.model.dtype = args.dtype
+        case = PARTS[part](config, args.batch)
+        names = {"part": part, "preset": preset, "dtype": args.dtype, "batch": args.batch}
+        rows.append(names | measure.row(case, repeats=args.repeats, ceiling=ceiling))
+        print(report.line(rows[-1]), flush=True)
+    for note in report.notes(rows):
+        print(note)
+    if args.json:
+        report.write_json(args.json, rows)
+
+
+def main(argv=None):
+    """A user's fault is one line and exit status 1."""
+    try:
+        bench(command_line.parse(argv, __doc__))
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    use_compilation_cache("~/.cache/jaxtalk")
+    main()

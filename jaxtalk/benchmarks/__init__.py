@@ -1,0 +1,1 @@
+"""What `python -m jaxtalk.bench` measures (`parts`), how (`measure`), its flags and its table."""

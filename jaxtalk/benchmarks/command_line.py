@@ -1,0 +1,49 @@
+"""Flags of `python -m jaxtalk.bench`."""
+
+import argparse
+
+from jaxtalk.benchmarks.parts import PARTS
+from jaxtalk.core.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells of a fault by UserError, without the usage."""
+
+    def error(self, message):
+        raise UserError(message.removeprefix("argument "))
+
+
+def one_of(choices):
+    """A type of argument."""
+
+    def check(text):
+        if text not in choices:
+            expected = ", ".join(choices)
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected one of {expected}")
+        return text
+
+    return check
+
+
+def positive(text):
+    """A type of argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
+    return int(text)
+
+
+def parse(argv, description):
+    """Command line -> namespace.
+
+    Raises:
+      UserError: anything wrong with it.
+    """
+    parser = Parser("python -m jaxtalk.bench", description=description)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--part", action="append", type=one_of(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--batch", type=positive, default=1)
+    parser.add_argument("--preset", type=one_of(("demo", "paper")), help="demo or paper")
+    parser.add_argument("--dtype", type=one_of(("float32", "bfloat16")), default="float32")
+    parser.add_argument("--repeats", type=positive, default=5, help="runs of which to take ms")
+    parser.add_argument("--json", metavar="FILE", help="write the rows to this file, too")
+    return parser.parse_args(argv)

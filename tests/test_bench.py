@@ -1,0 +1,121 @@
+"""The command, with networks of a few channels."""
+
+import json
+
+import pytest
+
+from jaxtalk import bench
+from jaxtalk.benchmarks import report
+from tests import tiny_talker
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The demo's networks shrunk, and small matrices."""
+    presets, config = [], tiny_talker.recipe()
+    config.styletalker.model.lpips_width = 2
+
+    def get_config(preset):
+        presets.append(preset)
+        return config
+
+    monkeypatch.setattr(bench.styletalker, "get_config", get_config)
+    ceiling = bench.measure.matmul_ceiling
+    monkeypatch.setattr(
+        bench.measure, "matmul_ceiling", lambda dtype, repeats: ceiling(dtype, repeats=1, size=64)
+    )
+    return presets
+
+
+def test_table_and_json(tiny, tmp_path, capsys):
+    file = tmp_path / "rows.json"
+    flags = "--part lpips --part lpips --batch 2 --repeats 2 --dtype bfloat16 --preset paper"
+    bench.main([*flags.split(), f"--json={file}"])
+    assert tiny == ["paper"]
+    assert list(tmp_path.iterdir()) == [file]
+    written = json.loads(file.read_text())
+    (row,) = written["rows"]
+    assert row["gflop"] == pytest.approx(row["gflop_per_s"] * row["ms"] / 1e3)
+    assert row["share_of_ceiling"] == pytest.approx(row["gflop_per_s"] / row["ceiling_gflop_per_s"])
+    assert 0 < row["fastest_ms"] <= row["ms"]
+    names = {"part": "lpips", "preset": "paper", "dtype": "bfloat16", "batch": 2}
+    assert {k: row[k] for k in names} == names
+    assert written["device"].startswith("cpu")
+    ceiling, heading, line = capsys.readouterr().out.splitlines()
+    assert "bfloat16" in ceiling
+    assert heading.split() == "part preset dtype batch ms GFLOP GFLOP/s of ceiling".split()
+    assert line.split()[:4] == ["lpips", "paper", "bfloat16", "2"]
+    assert float(line.split()[4]) == pytest.approx(row["ms"], abs=0.006)
+    assert float(line.split()[7].removesuffix("%")) == pytest.approx(
+        100 * row["share_of_ceiling"], abs=0.06
+    )
+
+
+def test_without_flags_every_part_and_the_generator_of_the_paper(monkeypatch, capsys):
+    cases = []
+    monkeypatch.setattr(bench.measure, "matmul_ceiling", lambda dtype, repeats: 10.0)
+
+    def row(case, *, repeats, ceiling):
+        cases.append((case, repeats))
+        return {
+            "ms": 1000.0 * len(cases),
+            "gflop": None,
+            "gflop_per_s": None,
+            "share_of_ceiling": None,
+        }
+
+    monkeypatch.setattr(bench.measure, "row", row)
+    monkeypatch.setattr(
+        bench, "PARTS", {k: lambda c, n, k=k: (k, c.model.image_size, n) for k in bench.PARTS}
+    )
+    bench.main([])
+    expected = [((part, 64, 1), 5) for part in bench.PARTS] + [(("generator", 256, 1), 5)]
+    assert cases == expected
+    *rows, share, reference = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[-3:] for row in rows] == [["?"] * 3] * 8
+    assert share == "filtered_lrelu: 200% of the generator's time (demo)"
+    assert reference == (
+        "StyleGAN3-T, 256 px, batch 1, float32: 8 s; the PyTorch reference took 22.3 s on two "
+        "cores of a 2.5 GHz Xeon, 2.79 times as long"
+    )
+
+
+def generator_row(**values):
+    names = {"part": "generator", "preset": "paper", "dtype": "float32", "batch": 1, "ms": 1.0}
+    return {**names, **values}
+
+
+@pytest.mark.parametrize("other", [{"batch": 2}, {"dtype": "bfloat16"}, {"preset": "demo"}])
+def test_only_like_is_compared_with_the_reference(other):
+    assert len(report.notes([generator_row()])) == 1
+    assert not report.notes([generator_row(**other)])
+
+
+def test_share_needs_a_generator_of_the_same_preset():
+    lrelu = generator_row(part="filtered_lrelu", preset="demo", ms=0.5)
+    assert not report.notes([lrelu])
+    assert len(report.notes([lrelu, generator_row()])) == 1  # with the reference only
+    (share,) = report.notes([lrelu, generator_row(preset="demo")])
+    assert "50%" in share
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--part=nose"], "--part: found 'nose', expected one of " + ", ".join(bench.PARTS)),
+        (["--preset=big"], "--preset: found 'big', expected one of demo, paper"),
+        (["--dtype=int8"], "--dtype: found 'int8', expected one of float32, bfloat16"),
+        (["--batch=0"], "--batch: found '0', expected a whole number of 1 or more"),
+        (["--repeats=x"], "--repeats: found 'x', expected a whole number"),
+        (["--json={tmp}/none/rows.json"], "--json: found {tmp}/none/rows.json, expected a file"),
+        (["--json={tmp}"], "--json: found {tmp}, expected a file"),
+        (["--nose"], "unrecognized arguments: --nose"),
+    ],
+)
+def test_faults_are_told_in_one_line(flags, words, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main([flag.format(tmp=tmp_path) for flag in flags])
+    line = stopped.value.code  # a text: printed, and the status is 1
+    assert line.startswith("error: ")
+    assert "\n" not in line
+    assert words.format(tmp=tmp_path) in line
