@@ -22,13 +22,16 @@
 set -euo pipefail
 
 dry_run=
-if [ "${1:-}" = --dry_run ]; then
-  dry_run=1
-  shift
-elif [ -z "${SLURM_JOB_ID:-}" ]; then
-  echo "SLURM_JOB_ID: not set; submit with 'sbatch launch/slurm_gpu.sh', or print with --dry_run" >&2
-  exit 1
-else
+args=()
+for arg in "$@"; do
+  if [ "$arg" = --dry_run ]; then dry_run=1; else args+=("$arg"); fi
+done
+set -- "${args[@]}"
+if [ -z "$dry_run" ]; then
+  if [ -z "${SLURM_JOB_ID:-}" ]; then
+    echo "SLURM_JOB_ID: not set; submit with 'sbatch launch/slurm_gpu.sh', or print with --dry_run" >&2
+    exit 1
+  fi
   cd "$SLURM_SUBMIT_DIR" # sbatch runs a copy of this file from elsewhere
 fi
 

@@ -28,7 +28,7 @@ if [ -z "$python" ]; then
  (python3 is $(version_of python3 || echo absent)); install one of them, or set PYTHON, which may\
  be newer"
 fi
-new_enough "$python" || die "PYTHON: $python is not Python 3.11 or newer"
+new_enough "$python" || die "PYTHON: $python does not run, or is not Python 3.11 or newer"
 
 if [ -x .venv/bin/python ] && [ "$(version_of .venv/bin/python)" != "$(version_of "$python")" ]; then
   [ -z "${PYTHON:-}" ] || die ".venv is Python $(version_of .venv/bin/python), PYTHON is\

@@ -304,10 +304,13 @@ def test_tpu_bad_arguments_are_named(args, message):
 # Slurm
 
 
-def test_slurm_dry_run_prints_every_command_and_calls_none(tmp_path):
+@pytest.mark.parametrize("flag_at", [0, 4])
+def test_slurm_dry_run_prints_every_command_and_calls_none(tmp_path, flag_at):
     for name in ("srun", "sbatch", "scontrol"):
         path = stand_in(tmp_path, name, "exit 1")
-    done = bash("launch/slurm_gpu.sh", "--dry_run", "--config", "c", "--workdir", "w", PATH=path)
+    arguments = ["--config", "c", "--workdir", "w"]
+    arguments.insert(flag_at, "--dry_run")
+    done = bash("launch/slurm_gpu.sh", *arguments, PATH=path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "log").exists()
     lines = done.stdout.splitlines()

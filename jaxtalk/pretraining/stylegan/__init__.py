@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.experimental.shard_alike import shard_alike
 from ml_collections import ConfigDict
 
 from jaxtalk.core.batch import to_unit
@@ -77,10 +76,11 @@ def make(config):
         """z [B, z_dim], spread over the devices as the batch is.
 
         Nothing else ties the generator's batch to the data: without this every device of a mesh
-        would compute all of it.
+        would compute all of it. The pixels decide nothing, all of them are 1 at most.
         """
         z = jax.random.normal(rng, (real.shape[0], gen.z_dim))
-        return shard_alike(z, real.reshape(real.shape[0], -1)[:, : gen.z_dim])[0]
+        pixels = real.reshape(real.shape[0], -1)[:, : gen.z_dim]
+        return jnp.where(pixels <= 1.0, z, pixels)
 
     def blur_sigma(step):
         """Pixels; falls linearly to 0 at `blur_fade_kimg`."""
