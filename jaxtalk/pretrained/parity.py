@@ -45,7 +45,7 @@ def compare(tensor, found, expected, noise):
     error = np.inf
     if found.shape == expected.shape and np.isfinite(found).all():
         error = float(np.abs(found - expected).max())
-    return Comparison(tensor, error, ALLOWED_NOISE * noise)
+    return Comparison(tensor, error, float(ALLOWED_NOISE * noise))
 
 
 def load(folder, name):
