@@ -90,7 +90,7 @@ def _configure_psp(model, state, arguments):
     if arguments:
         _update(model.generator, stylegan3.fields(arguments), StyleGAN3Generator)
     else:
-        del model.generator  # so that recipes, which need it, tell that it is missing
+        model.generator = {}  # so that recipes, which need it, tell that it is missing
 
 
 def _generator_of_psp(state, model):

@@ -224,11 +224,19 @@ def test_configs_take_them(folder, pair, tmp_path):
 
     run(tmp_path / "alone", "psp", folder / "zip/psp.pt")
     config.pretrained.psp = str(tmp_path / "alone")
-    with pytest.raises(UserError, match=r"psp\.model\.generator\S+: found 'nothing'|generator"):
+    with pytest.raises(UserError, match=r"model\.generator\.channel_base: found 'nothing'"):
         recipe.plan(config, tmp_path)
     config.pretrained.psp = str(pair[0])
     with pytest.raises(UserError, match=r"config\.pretrained\.psp: found weights of something els"):
         recipe.plan(config, tmp_path)
+
+
+def test_a_generator_of_other_styles_than_its_encoders(folder, pair):
+    model = checkpoint.load_config(pair[1]).psp.model
+    model.encoder.num_styles = 18
+    state, _ = torch_files.generator(folder)
+    with pytest.raises(UserError, match=r"a generator of 8 styles of 16, expected 18 of 16"):
+        kinds.KINDS["psp"].others(state, model)
 
 
 def test_talker_takes_them(pair, tmp_path):
