@@ -33,7 +33,8 @@ def lpips():
     shapes = {n: shape for n, (shape, *_) in meta["state"].items() if n.startswith("net.")}
     trunk = weight_rule.weights(shapes, meta["weight_rule"]["seed"], meta["weight_rule"]["gain"])
     linear = {f"lin{i}.model.1.weight": arrays[f"lin{i}"].reshape(1, -1, 1, 1) for i in range(5)}
-    return {"features." + n.split(".", 2)[2]: a for n, a in trunk.items()}, linear
+    trunk = {"features." + n.split(".", 2)[2]: a for n, a in trunk.items()}
+    return {**trunk, "classifier.0.weight": np.zeros((2, 2), np.float32)}, linear
 
 
 def narrow(name, divisor):
