@@ -3,6 +3,7 @@
   python -m jaxtalk.convert --list
   python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
   python -m jaxtalk.convert --kind stylegan3 --input stylegan3-t-ffhqu-256x256.pkl --output w/sg3
+  python -m jaxtalk.convert --kind psp --input psp.pt --input2 its-stylegan3.pkl --output w/psp
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.

@@ -44,7 +44,7 @@ def read(path):
 
     Raises:
       UserError: no such file, none of the three forms, truncated or otherwise inconsistent, or it
-        names an object that is not part of a tensor.
+        names an object that is neither part of a tensor nor of plain values beside them.
     """
     with opened(path) as file:
         start = file.read(len(torch_tensors.LEGACY_START))
