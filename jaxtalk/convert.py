@@ -3,6 +3,7 @@
   python -m jaxtalk.convert --list
   python -m jaxtalk.convert --kind lpips --input vgg16.pth --input2 vgg.pth --output weights/lpips
   python -m jaxtalk.convert --kind stylegan3 --input stylegan3-t-ffhqu-256x256.pkl --output w/sg3
+  python -m jaxtalk.convert --kind psp --input psp.pt --input2 its-stylegan3.pkl --output w/psp
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
@@ -13,8 +14,6 @@ paper preset with the file's architecture, or {network, model} where the network
 
 import argparse
 import importlib
-import json
-import pathlib
 import sys
 
 from ml_collections import ConfigDict
@@ -35,6 +34,7 @@ def parse(argv):
     parser.add_argument("--output", help="the directory to write")
     parser.add_argument("--verify", action="store_true", help="compare with the reference network")
     parser.add_argument("--golden", help="directory of the numbers to compare with")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     args = parser.parse_args(argv)
     needed = (args.golden,) if args.verify else (args.input, args.output)
     if not args.list and not all((args.kind, *needed)):
@@ -54,10 +54,7 @@ def convert(args):
     kind.configure(model, state, arguments)
     networks, unused = conversion.convert(kind, state, model)
     save_weights(args.output, networks, config)
-    report = {"kind": args.kind} | conversion.report(state, digests, unused, networks)
-    temporary = pathlib.Path(args.output) / ".report.json"
-    temporary.write_text(json.dumps(report, indent=1) + "\n")
-    temporary.replace(temporary.with_name("report.json"))
+    conversion.write_report(args.output, args.kind, state, digests, unused, networks)
     print(f"{args.output}: weights of {kind.stage or args.kind}, see {args.output}/report.json")
 
 
@@ -72,6 +69,8 @@ def main(argv=None):
         else:
             convert(args)
     except (UserError, OSError) as error:
+        if args.debug:
+            raise
         sys.exit(f"error: {error}")
 
 

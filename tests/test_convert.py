@@ -1,6 +1,5 @@
 """The command: from files as PyTorch writes them to the numbers of the reference networks."""
 
-import hashlib
 import json
 import re
 
@@ -14,13 +13,12 @@ from configs import stylegan3 as stylegan3_config
 from jaxtalk import convert
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50, face_crop
-from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.stylegan2_generator import Generator as StyleGAN2Generator
 from jaxtalk.nn.stylegan3 import Generator
 from jaxtalk.pretrained import conversion, kinds, parity, psp, stylegan2_generator, stylegan3
 from jaxtalk.pretraining.psp import make_encode
-from jaxtalk.training import checkpoint, recipe
-from tests import golden_files, torch_writer, weight_rule
+from jaxtalk.training import checkpoint
+from tests import golden_files, torch_files, torch_writer, weight_rule
 
 
 def run(output, kind, *inputs):
@@ -29,54 +27,14 @@ def run(output, kind, *inputs):
     return json.loads((output / "report.json").read_text())
 
 
-def lpips_states(arrays, meta):
-    """Golden LPIPS as the two public files: (torchvision's VGG16, linear layers)."""
-    shapes = {n: shape for n, (shape, *_) in meta["state"].items() if n.startswith("net.")}
-    rule = meta["weight_rule"]
-    trunk = weight_rule.weights(shapes, rule["seed"], rule["gain"])
-    trunk = {"features." + n.split(".", 2)[2]: a for n, a in trunk.items()}
-    trunk["classifier.0.weight"] = np.zeros((2, 2), np.float32)
-    return trunk, {
-        f"lin{i}.model.1.weight": arrays[f"lin{i}"].reshape(1, -1, 1, 1) for i in range(5)
-    }
-
-
 @pytest.fixture(scope="module")
-def lpips(tmp_path_factory):
-    """(folder with the two files and the result `out`, the report)."""
+def folder(tmp_path_factory):
+    """With the two files of LPIPS."""
     folder = tmp_path_factory.mktemp("lpips")
-    trunk, linear = lpips_states(*golden_files.load("lpips_vgg"))
+    trunk, linear = torch_files.lpips()
     torch_writer.write_legacy(folder / "vgg16.pth", trunk)
     torch_writer.write_zip(folder / "vgg.pth", linear)
-    return folder, run(folder / "out", "lpips", folder / "vgg16.pth", folder / "vgg.pth")
-
-
-def test_lpips_gives_the_distances_of_the_reference(lpips):
-    folder, report = lpips
-    arrays, meta = golden_files.load("lpips_vgg")
-    variables, _ = checkpoint.load_weights(folder / "out")
-    a, b = (golden_files.images(arrays[key][:1]) for key in ("a_u8", "b_u8"))
-    distance = jax.jit(LPIPS().apply)(variables["lpips"], a, b)
-    golden_files.assert_close(distance, arrays["dist"][:1], meta["f32_vs_f64"])
-    assert report == {
-        "kind": "lpips",
-        "sha256": {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in ("vgg16.pth", "vgg.pth")
-        },
-        "num_tensors_read": 2 * 13 + 5,
-        "unused": ["classifier.0.weight"],
-        "missing": [],
-        "num_parameters": 14_714_688 + 1472,  # VGG16 without its classifier; 64 + 128 + 256 + 1024
-    }
-
-
-def test_the_recipe_takes_the_result(lpips, tmp_path):
-    folder, _ = lpips
-    config = perceptual_config.get_config("paper")
-    config.pretrained.perceptual = str(folder / "out")
-    (job,) = recipe.plan(config, tmp_path)
-    assert job.weights == folder / "out"
+    return folder
 
 
 def test_arcface_gives_the_embeddings_of_the_reference(tmp_path):
@@ -338,8 +296,7 @@ def failure(*arguments):
     return str(info.value)
 
 
-def test_faults_are_one_line(lpips, tmp_path):
-    folder, _ = lpips
+def test_faults_are_one_line(folder, tmp_path):
     out = tmp_path / "out"
     wrong = failure("--kind=arcface", f"--input={folder / 'vgg.pth'}", f"--output={out}")
     assert wrong.startswith("error: state dict: 'input_layer.1.running_mean' is missing")

@@ -144,6 +144,7 @@ def test_imports(module):
         ("jaxtalk.training.loop", "import orbax.checkpoint", "orbax.checkpoint"),
         ("jaxtalk.training.checkpoint", "import orbax.checkpoint", None),
         ("jaxtalk.train", "import pickle", "pickle"),
+        ("jaxtalk.pretrained.torch_file", "import torch.serialization", "torch.serialization"),
         ("jaxtalk.talker", "from jaxtalk.training import loop", "jaxtalk.training.loop"),
         ("jaxtalk.unheard_of", "from jaxtalk.nn import lstm", "jaxtalk.nn.lstm"),
     ],

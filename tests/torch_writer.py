@@ -23,13 +23,12 @@ class Stored:
     """A tensor as PyTorch keeps it: a view of a storage.
 
     Args:
-      storage: [N] of numbers; uint16 stands for bfloat16.
+      storage: [N] of numbers.
     """
 
     def __init__(self, storage, offset, size, stride):
         self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
-        kind = "BFloat16" if storage.dtype == np.uint16 else STORAGES[storage.dtype.str[1:]]
-        self.type_name = f"{kind}Storage"
+        self.type_name = f"{STORAGES[storage.dtype.str[1:]]}Storage"
 
 
 def stored(array):
@@ -140,7 +139,7 @@ def _stand_in(module, name, bases=()):
     return found
 
 
-_RECONSTRUCT = _stand_in("torch_utils.persistence", "_reconstruct_persistent_obj")
+RECONSTRUCT = _stand_in("torch_utils.persistence", "_reconstruct_persistent_obj")
 _TENSOR = _stand_in("torch._utils", "_rebuild_tensor_v2")
 _PARAMETER = _stand_in("torch._utils", "_rebuild_parameter")
 _STORAGE = _stand_in("torch.storage", "_load_from_bytes")
@@ -192,90 +191,16 @@ def nvidia_module(state, buffers=(), class_name="Generator", **arguments):
         "class_name": class_name,
         "state": attributes,
     }
-    return Call(_RECONSTRUCT, record)
+    return Call(RECONSTRUCT, record)
 
 
 def nvidia_pickle(tree, protocol=4):
     """Bytes of a pickle of nested containers and the objects above."""
     modules = {}
-    for found in (_RECONSTRUCT, _TENSOR, _PARAMETER, _STORAGE, EasyDict):
+    for found in (RECONSTRUCT, _TENSOR, _PARAMETER, _STORAGE, EasyDict):
         module = modules.setdefault(found.__module__, types.ModuleType(found.__module__))
         setattr(module, found.__name__, found)
     for name in list(modules):
         modules.setdefault(name.partition(".")[0], types.ModuleType(name.partition(".")[0]))
     with mock.patch.dict(sys.modules, modules):
         return pickle.dumps(tree, protocol)
-
-
-class _Saver(pickle.Pickler):
-    """The pickler of torch.save: storages are persistent ids, in both of its forms."""
-
-    def __init__(self, file, legacy):
-        super().__init__(file, protocol=2)
-        self.legacy, self.storages = legacy, {}
-
-    def persistent_id(self, value):
-        if not isinstance(value, Stored):
-            return None
-        key = str(len(self.storages) + (94_003 if self.legacy else 0))
-        key = next((k for k, s in self.storages.items() if s is value.storage), key)
-        self.storages[key] = value.storage
-        kind = _stand_in("torch", value.type_name, (object,))
-        setattr(sys.modules["torch"], value.type_name, kind)
-        pid = ("storage", kind, key, "cpu", value.storage.size)
-        return (*pid, None) if self.legacy else pid
-
-
-def save(path, tree, legacy=False):
-    """Writes what torch.save of PyTorch 2.13 does, by Python's own pickler.
-
-    The archive has the members, the alignment and the large-file records of PyTorch's.
-
-    Args:
-      path: its stem names the folder in the archive.
-      tree: nested dicts of arrays, `Stored` and plain values.
-      legacy: the form of `_use_new_zipfile_serialization=False`.
-    """
-    torch = types.ModuleType("torch")
-    torch._utils = types.ModuleType("torch._utils")
-    torch._utils._rebuild_tensor_v2 = _TENSOR
-
-    def objects(value):
-        if isinstance(value, dict):
-            found = collections.OrderedDict((k, objects(v)) for k, v in value.items())
-            found._metadata = collections.OrderedDict({"": {"version": 1}})
-            return found
-        if isinstance(value, np.ndarray):
-            value = stored(value)
-        if isinstance(value, Stored):
-            hooks = collections.OrderedDict()
-            return Call(_TENSOR, value, value.offset, value.size, value.stride, False, hooks)
-        return value
-
-    file = io.BytesIO()
-    with mock.patch.dict(sys.modules, {"torch": torch, "torch._utils": torch._utils}):
-        saver = _Saver(file, legacy)
-        saver.dump(objects(tree))
-    if legacy:
-        sizes = {"short": 2, "int": 4, "long": 4}
-        system = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
-        parts = [pickle.dumps(value, 2) for value in (MAGIC, 1001, system)]
-        parts += [file.getvalue(), pickle.dumps(sorted(saver.storages), 2)]
-        for key in sorted(saver.storages):
-            storage = saver.storages[key]
-            parts.append(struct.pack("<q", storage.size) + storage.tobytes())
-        path.write_bytes(b"".join(parts))
-        return
-    members = {"data.pkl": file.getvalue(), ".format_version": b"1", ".storage_alignment": b"64"}
-    members["byteorder"] = b"little"
-    members |= {f"data/{key}": storage.tobytes() for key, storage in saver.storages.items()}
-    members |= {"version": b"3\n", ".data/serialization_id": b"0" * 40}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            info = zipfile.ZipInfo(f"{path.stem}/{name}")
-            start = archive.fp.tell() + 30 + len(info.filename) + 4
-            padding = -start % 64
-            info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
-            archive.writestr(info, data)
-        with mock.patch.object(zipfile, "ZIP64_LIMIT", 0):
-            archive.close()

@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import json
 import os
+import pathlib
 from collections.abc import Callable
 
 import jax
@@ -33,7 +35,7 @@ def reader(key, *further):
                 found = ", ".join(sorted(tree)[:5]) or "nothing"
                 raise UserError(f"{path}: found {found}, expected a state dict named {name!r}")
             prefix = f"{name}." if further else ""
-            arrays = {n: a for n, a in arrays.items() if isinstance(a, np.ndarray)}
+            arrays = torch_file.arrays_of(arrays)
             state |= {f"{prefix}{n}": array for n, array in arrays.items()}
         return state, {}
 
@@ -116,10 +118,11 @@ def read(kind, paths):
     """
     state, arguments, digests = {}, {}, {}
     for path in paths:
-        found, arguments = kind.read(path)
+        found, made_with = kind.read(path)
         if twice := state.keys() & found.keys():
             raise UserError(f"{path}: {min(twice)!r} is in another input, too")
         state |= found
+        arguments |= made_with
         with open(path, "rb") as file:
             digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return state, arguments, digests
@@ -144,11 +147,23 @@ def convert(kind, state, model):
     networks = {}
     for name, part in kind.parts.items():
         own = {n.removeprefix(part.prefix): a for n, a in watched.items() if part.has(n)}
-        networks[name] = _converted(kind, part, own, model if kind.stage else model[name])
+        values = model if kind.stage else model[name]
+        networks[name] = convert_part(part, own, values, kind.files)
     return {**networks, **kind.others(watched, model)}, sorted(state.keys() - used)
 
 
-def _converted(kind, part, state, values):
+def convert_part(part, state, values, files):
+    """Variables of one network, whose shapes are those of its module.
+
+    Args:
+      part: a `Part`.
+      state: name -> array, the prefix removed.
+      values: see `Part.build`.
+      files: the public files that were expected, for the message.
+
+    Raises:
+      UserError: see `convert`.
+    """
     try:
         variables = part.from_state_dict(state)
         module, inputs = part.build(values)
@@ -156,12 +171,12 @@ def _converted(kind, part, state, values):
     except UserError as error:
         some = ", ".join(sorted(state)[:3]) or "none"
         raise UserError(
-            f"{error}; found {len(state)} arrays ({some}, ...); expected {kind.files}"
+            f"{error}; found {len(state)} arrays ({some}, ...); expected {files}"
         ) from None
     except (ArithmeticError, IndexError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(
-            f"state dict: arrays whose shapes do not go together ({reason}); expected {kind.files}"
+            f"state dict: arrays whose shapes do not go together ({reason}); expected {files}"
         ) from None
     found = _shapes(variables)
     wrong = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
@@ -174,15 +189,18 @@ def _converted(kind, part, state, values):
     return variables
 
 
-def report(state, digests, unused, networks):
-    """What was converted, as plain values: the report that lies beside the weights.
+def write_report(output, kind, state, digests, unused, networks):
+    """Writes what was converted to report.json, beside the weights.
 
     Args:
+      output: their directory.
+      kind: its name.
       state, digests: see `read`.
       unused: see `convert`.
       networks: name -> variables.
     """
-    return {
+    report = {
+        "kind": kind,
         "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
         "num_tensors_read": len(state) - len(unused),
         "unused": unused,
@@ -193,6 +211,9 @@ def report(state, digests, unused, networks):
             for leaf in jax.tree.leaves(variables.get("params", {}))
         ),
     }
+    temporary = pathlib.Path(output) / ".report.json"
+    temporary.write_text(json.dumps(report, indent=1) + "\n")
+    temporary.replace(temporary.with_name("report.json"))
 
 
 def _shapes(variables):

@@ -25,6 +25,7 @@ from jaxtalk.nn.wav2lip_syncnet import Wav2LipSyncNet
 from jaxtalk.pretrained import (
     arcface,
     avct,
+    conversion,
     first_order,
     inception,
     iresnet,
@@ -78,11 +79,36 @@ def _configure_stylegan2(model, state, arguments):
     model["generator"].update(stylegan2_generator.fields(arguments))
 
 
+def _read_psp(path):
+    return _read_generator(path) if str(path).endswith(".pkl") else (psp.read(path), {})
+
+
 def _configure_psp(model, state, arguments):
-    del arguments
     fields = psp.fields(state)
     model.image_size = fields.pop("image_size", model.image_size)
     _update(model.encoder, fields, Encoder)
+    if arguments:
+        _update(model.generator, stylegan3.fields(arguments), StyleGAN3Generator)
+    else:
+        model.generator = {}  # so that recipes, which need it, tell that it is missing
+
+
+def _generator_of_psp(state, model):
+    """The encoder's StyleGAN3 with the mean code that its offsets add to, or that code alone."""
+    own = {n: a for n, a in state.items() if n.startswith(("mapping.", "synthesis."))}
+    if not own:
+        return {"generator": psp.mean_code(state, model.encoder.w_dim)}
+    part, files = KINDS["stylegan3"].parts["generator"], KINDS["stylegan3"].files
+    generator = conversion.convert_part(part, own, model, files)
+    num_ws = model.generator.num_layers + 2
+    if (num_ws, model.generator.w_dim) != (model.encoder.num_styles, model.encoder.w_dim):
+        raise UserError(
+            f"--input2: found a generator of {num_ws} styles of {model.generator.w_dim}, expected "
+            f"{model.encoder.num_styles} of {model.encoder.w_dim}, those of the encoder"
+        )
+    if "latent_avg" in state:
+        generator["moving"] |= psp.mean_code(state, model.encoder.w_dim)["moving"]
+    return {"generator": generator}
 
 
 def _configure_iresnet(model, state, arguments):
@@ -170,7 +196,7 @@ KINDS = {
     ),
     "psp": Kind(
         "psp_ffhq_encode.pt of pixel2style2pixel: the encoder and the mean code; its StyleGAN2 "
-        "decoder is left out",
+        "decoder is left out; of one for a StyleGAN3, the generator's .pkl is the second file",
         "MIT (code and weights of pixel2style2pixel); trained on FFHQ, CC BY-NC-SA 4.0",
         {
             "encoder": Part(
@@ -182,9 +208,9 @@ KINDS = {
             )
         },
         stage="psp",
-        read=lambda path: (psp.read(path), {}),
+        read=_read_psp,
         configure=_configure_psp,
-        others=lambda state, model: {"generator": psp.mean_code(state, model.encoder.w_dim)},
+        others=_generator_of_psp,
         golden={"psp_gradual_irse50_n16": psp.check, "psp_gradual_ir50_n18": psp.check},
     ),
     "vgg19": Kind(

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.pretrained import pickle_machine, torch_tensors
-from jaxtalk.pretrained.pickle_machine import Ignored, Named
+from jaxtalk.pretrained.pickle_machine import Named
 from jaxtalk.pretrained.torch_file import opened
 
 FORMAT_VERSION = 6  # of torch_utils.persistence, in all public files
@@ -142,15 +142,5 @@ _NAMES = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): Named(_Module),
     ("dnnlib.util", "EasyDict"): Named(pickle_machine.mapping),
     ("torch.storage", "_load_from_bytes"): Named(_storage),
-    # Attributes of modules, of no use here.
-    ("builtins", "set"): Named(Ignored),
-    ("torch", "Size"): Named(Ignored),
-    ("numpy", "dtype"): Named(Ignored),
-    ("numpy", "ndarray"): Named(Ignored),
-    **{
-        (f"numpy.{core}.multiarray", name): Named(Ignored)
-        for core in ("core", "_core")
-        for name in ("_reconstruct", "scalar")
-    },
     **{key: named for key, named in torch_tensors.NAMES.items() if type(named) is Named},
 }

@@ -17,7 +17,7 @@ from jaxtalk.core.errors import UserError
 
 MAX_OPCODES = 1 << 20  # of one pickle; the largest public checkpoints have a tenth
 _MAX_INTEGER_BITS = 128
-_MAX_KEY_BITS = 32  # hashes of longer integers can be made to collide
+_MAX_KEY_BITS = 64  # old optimizers number their tensors by address
 _FRAME_HEADER = 9  # bytes: opcode and length
 
 
@@ -34,6 +34,9 @@ class Ignored:
     def __init__(self, *_):
         pass
 
+    def set_state(self, state):
+        """Of no use, either."""
+
 
 def run(file, names, persistent=None):
     """The value of the pickle at the position of a file, which is left behind its end.
@@ -44,7 +47,8 @@ def run(file, names, persistent=None):
       persistent: the function that gets its persistent ids; None: it must not have any.
 
     Returns:
-      Plain values, dicts, lists (for sets, too), tuples, and what the functions of `names` return.
+      Plain values, dicts, lists (for sets, too), tuples, and what the functions of `names` return;
+      such an object with a method `set_state` gets the state that the pickle has for it.
 
     Raises:
       UserError: it names something else.
@@ -79,13 +83,15 @@ def _step_through(machine, file):
 
 
 def mapping(items=()):
-    """A dict of (key, value) pairs with keys as `run` takes them."""
+    """A dict of (key, value) pairs with keys as `run` takes them: texts, also of integers."""
     return {_key(key): value for key, value in items}
 
 
 def _key(key):
-    if type(key) is str or (type(key) is int and key.bit_length() <= _MAX_KEY_BITS):
+    if type(key) is str:
         return key
+    if type(key) is int and key.bit_length() <= _MAX_KEY_BITS:
+        return str(key)  # integers can be chosen so that their hashes collide
     raise ValueError(f"a dict with a key that is a {type(key).__name__}, or too large")
 
 
@@ -182,10 +188,12 @@ class _Machine:
         self.push(self.pop(Named).make(*arguments))
 
     def build(self, _):
-        """The state of an object: of no use for dicts (`_metadata`) and for what is ignored."""
-        self.pop()
-        if type(self.top()) not in (dict, Ignored):
-            raise ValueError(f"a pickle that sets attributes of a {type(self.top()).__name__}")
+        """The state of an object: of no use for dicts (`_metadata`)."""
+        state, found = self.pop(), self.top()
+        if hasattr(found, "set_state"):
+            found.set_state(state)
+        elif type(found) is not dict:
+            raise ValueError(f"a pickle that sets attributes of a {type(found).__name__}")
 
     def load_persistent(self, _):
         if self._persistent is None:

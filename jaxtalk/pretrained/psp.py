@@ -22,8 +22,8 @@ def read(path):
     """
     tree = torch_file.read(path)
     nested = tree.get("state_dict")
-    state = {**tree, **nested} if isinstance(nested, dict) else tree
-    return {name: array for name, array in state.items() if isinstance(array, np.ndarray)}
+    nested = torch_file.arrays_of(nested) if isinstance(nested, dict) else {}
+    return torch_file.arrays_of(tree) | nested
 
 
 def fields(state):
@@ -38,7 +38,7 @@ def fields(state):
     return {
         "num_styles": len(depths),
         "w_dim": max(np.shape(own["styles.0.linear.weight"]), default=0),
-        "width": max(np.shape(own["input_layer.0.weight"]), default=0),
+        "width": next(iter(np.shape(own["input_layer.0.weight"])), 0),
         "coarse": depths.count(depths[0]),
         "middle": len(depths) - depths.count(depths[-1]),
         "use_se": "body.0.res_layer.5.fc1.weight" in own,

@@ -44,7 +44,7 @@ def read(path):
 
     Raises:
       UserError: no such file, none of the three forms, truncated or otherwise inconsistent, or it
-        names an object that is not part of a tensor.
+        names an object that is neither part of a tensor nor of plain values beside them.
     """
     with opened(path) as file:
         start = file.read(len(torch_tensors.LEGACY_START))
@@ -65,8 +65,14 @@ def read_state_dict(path):
       UserError: see `read`.
     """
     tree = read(path)
-    tree = tree["state_dict"] if isinstance(tree.get("state_dict"), dict) else tree
-    return {name: array for name, array in tree.items() if isinstance(array, np.ndarray)}
+    return arrays_of(tree["state_dict"] if isinstance(tree.get("state_dict"), dict) else tree)
+
+
+def arrays_of(tree):
+    """Name -> array of a dict of `read`, without a "module." that DataParallel put before all."""
+    arrays = {name: array for name, array in tree.items() if isinstance(array, np.ndarray)}
+    wrapped = all(name.startswith("module.") for name in arrays)
+    return {n.removeprefix("module.") if wrapped else n: array for n, array in arrays.items()}
 
 
 @contextlib.contextmanager

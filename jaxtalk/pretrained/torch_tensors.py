@@ -7,11 +7,14 @@ import struct
 import numpy as np
 
 from jaxtalk.pretrained import pickle_machine
-from jaxtalk.pretrained.pickle_machine import Named
+from jaxtalk.pretrained.pickle_machine import Ignored, Named
 
 MAX_AXES = 32
-# Tied weights are listed once for each of their names; beyond this, views stand for a bomb.
+# Tied weights are listed once for each of their names, and constants may be views that repeat a
+# number; beyond this, views stand for a bomb.
 MAX_EXPANSION = 4
+MAX_REPEATED = 1 << 16  # numbers of a tensor that is larger than its storage
+_ROOM = 1 << 18  # bytes of such tensors in a file that is small itself
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES = {
@@ -64,7 +67,7 @@ class Tensor:
             raise ValueError(f"a tensor of shape {lengths} and strides {steps} from {first}")
         count = math.prod(lengths)
         last = first + sum((n - 1) * s for n, s in zip(lengths, steps))
-        if count > values.size or (count and last >= values.size):
+        if count > max(values.size, MAX_REPEATED) or (count and last >= values.size):
             raise ValueError(f"a tensor of shape {lengths} in a storage of {values.size} numbers")
         if not count:
             return np.zeros(lengths, values.dtype)
@@ -99,12 +102,13 @@ def arrays(tree):
             return array
         done[id(value)] = result = {}
         for key, item in value.items():
+            item = _parameter(item.tensor) if type(item) is _OldParameter else item
             if type(item) in (dict, Tensor):
                 result[checked_name(str(key))] = convert(item)
         return result
 
     converted = convert(tree)
-    if used > MAX_EXPANSION * sum(storages.values()):
+    if used > MAX_EXPANSION * sum(storages.values()) + _ROOM:
         raise ValueError(f"tensors of {used} bytes in storages of {sum(storages.values())}")
     return converted
 
@@ -149,16 +153,51 @@ def _parameter(tensor, *_):
     return tensor
 
 
+class _OldParameter:
+    """A parameter as PyTorch before 0.4 wrote it: with its tensor as an argument, or as a state."""
+
+    def __init__(self, tensor=None, *_):
+        self.tensor = tensor
+
+    def set_state(self, state):
+        if self.tensor is None and type(state) is tuple and state:
+            self.tensor = state[0]
+
+
 def _ordered_dict(items=()):
     """Python 2 gives the items, a list of [key, value]; later versions set them."""
     return pickle_machine.mapping(items)
 
 
+# What lies beside the tensors of published files: options, counters, states of schedulers. None of
+# it is looked at, but for dicts.
+_BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "int", "float", "str", "bool", "complex")
+_BESIDE = {
+    "argparse": ("Namespace",),
+    "collections": ("Counter",),
+    "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "pathlib._local": ("PosixPath", "WindowsPath"),  # Python 3.13
+    "builtins": (*_BUILTINS, "bytearray", "bytes", "range", "slice"),
+    "__builtin__": (*_BUILTINS, "bytearray", "unicode", "long", "xrange", "slice"),  # Python 2's
+    "_codecs": ("encode",),  # bytes
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("_reconstruct", "scalar"),
+    "numpy._core.multiarray": ("_reconstruct", "scalar"),
+    "torch": (
+        *("Size", "device", "bool", "uint8", "int8", "int16", "int32", "int64"),
+        *("float16", "bfloat16", "float32", "float64"),
+    ),
+}
+
 NAMES = {
+    **{(module, name): Named(Ignored) for module, names in _BESIDE.items() for name in names},
     ("collections", "OrderedDict"): Named(_ordered_dict),
+    ("collections", "defaultdict"): Named(lambda *_: {}),
     ("torch._utils", "_rebuild_tensor"): Named(Tensor),
     ("torch._utils", "_rebuild_tensor_v2"): Named(Tensor),
     ("torch._utils", "_rebuild_parameter"): Named(_parameter),
+    ("torch._utils", "_rebuild_parameter_with_state"): Named(_parameter),
+    ("torch.nn.parameter", "Parameter"): Named(_OldParameter),
     **{
         (module, name): _StorageType(dtype)
         for module in ("torch", "torch.cuda")

@@ -163,6 +163,11 @@ def _check_weights(config, name, directory, origin, accept_changes):
         plain = (config_diff.to_json(c) for c in (saved, config))
         found, expected = ({"model": values.get(name, {}).get("model")} for values in plain)
         if not found["model"]:
+            if origin == f"config.pretrained.{name}":
+                raise UserError(
+                    f"{origin}: found weights of something else in {directory}, expected those of "
+                    f"the stage {name}; name another directory"
+                )
             return
         advice = "; name the weights of such a model, or change the config"
     lines = config_diff.differences(found, expected)

@@ -124,7 +124,7 @@ def test_storages_within_are_read_as_strictly(tmp_path):
 def record(**changes):
     call = torch_writer.nvidia_module({"w": np.ones(2, "f4")})
     (found,) = call.call[1]
-    return torch_writer.Call(torch_writer._RECONSTRUCT, {**found, **changes})
+    return torch_writer.Call(torch_writer.RECONSTRUCT, {**found, **changes})
 
 
 def of_groups(**groups):
@@ -158,8 +158,8 @@ def many_arguments():
         (record(type="function"), "holds 'function'"),
         (record(state=[]), "a module without class name and state"),
         (record(class_name="a\nb"), "the name 'a\\nb'..., which no network has"),
-        (torch_writer.Call(torch_writer._RECONSTRUCT), "cannot be read"),
-        (torch_writer.Call(torch_writer._RECONSTRUCT, 1), "a module without class name"),
+        (torch_writer.Call(torch_writer.RECONSTRUCT), "cannot be read"),
+        (torch_writer.Call(torch_writer.RECONSTRUCT, 1), "a module without class name"),
         (of_groups(_modules=[]), "a module whose _modules are no dict"),
         (of_groups(_modules={"a": 1}), "a int for a part"),
         (of_groups(_parameters={"a": 1}), "a int for the tensor"),
