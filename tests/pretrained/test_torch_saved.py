@@ -1,6 +1,7 @@
 """From files that PyTorch has written, by the command, to the weights that were in them."""
 
 import hashlib
+import importlib.util
 import json
 import pathlib
 import re
@@ -34,6 +35,9 @@ from jaxtalk.talker import Talker
 from jaxtalk.training import checkpoint, recipe
 from tests import golden_files, tiny_talker, torch_files
 
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs PyTorch: bash launch/venv.sh torch"
+)
 ROOT = pathlib.Path(__file__).parents[2]
 ARGUMENTS = {
     **{"z_dim": 8, "c_dim": 0, "w_dim": torch_files.W_DIM, "img_resolution": 32},
