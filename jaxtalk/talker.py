@@ -9,6 +9,7 @@ each network is compiled once, memory does not grow with the recording, and the 
 does not change a bit of the frames.
 """
 
+import contextlib
 import itertools
 import numbers
 import os
@@ -152,8 +153,13 @@ class Talker:
             raise UserError(f"temperature: found {temperature!r}, expected 0 or more")
         portrait = read_image(image) if _is_path(image) else _checked_frames(image, "image", 3)
         portrait = portrait_crop(portrait, self.image_size)
-        audio_blocks = _started(_audio_blocks(audio))
-        frames = None if motion is None else _started(_motion_frames(motion, self.image_size))
+        with contextlib.ExitStack() as opened:
+            sound = opened.enter_context(contextlib.closing(_audio_blocks(audio)))
+            film = None if motion is None else _motion_frames(motion, self.image_size)
+            if film is not None:
+                opened.enter_context(contextlib.closing(film))
+            audio_blocks, frames = _started(sound), film and _started(film)
+            opened = opened.pop_all()
         rng = jax.random.key(seed)
 
         def block(inputs, carry):
@@ -162,21 +168,23 @@ class Talker:
         w_ref = self._encode(self._variables, portrait[None])
         pieces = system.stream(
             block,
-            self._inputs(audio_blocks, frames),
+            self._inputs(opened, audio_blocks, frames),
             system.init_carry(self._config, w_ref),
             block_frames=BLOCK_FRAMES,
             lookahead=system.lookahead(self._config),
         )
         return rechunk(_one_ahead(pieces), chunk_frames)
 
-    def _inputs(self, audio_blocks, motion_frames):
-        """Chunks for `system.stream`: mel windows, and style codes of the motion source if any."""
-        codes = None if motion_frames is None else self._motion_codes(motion_frames)
-        for excerpt, num_frames in audio_excerpts(audio_blocks):
-            inputs = {"mel": np.asarray(self._mel(excerpt[None]))[:, :num_frames]}
-            if codes is not None:
-                inputs["motion_w"] = np.stack(list(itertools.islice(codes, num_frames)))[None]
-            yield inputs
+    def _inputs(self, opened, audio_blocks, motion_frames):
+        """Chunks for `system.stream`: mel windows, and style codes of the motion source if any.
+        However it ends, it closes what is `opened`."""
+        with opened:
+            codes = None if motion_frames is None else self._motion_codes(motion_frames)
+            for excerpt, num_frames in audio_excerpts(audio_blocks):
+                inputs = {"mel": np.asarray(self._mel(excerpt[None]))[:, :num_frames]}
+                if codes is not None:
+                    inputs["motion_w"] = np.stack(list(itertools.islice(codes, num_frames)))[None]
+                yield inputs
 
     def _motion_codes(self, frames):
         """Style codes [num_ws, D] of a motion source, for ever: see `generate`."""
@@ -303,9 +311,8 @@ def _one_ahead(pieces):
     yield np.asarray(previous[0])
 
 
-def _started(iterable):
+def _started(items):
     """The same items; the first one is fetched at once, with the errors that this may raise."""
-    items = iter(iterable)
     return itertools.chain([next(items)], items)
 
 
@@ -316,7 +323,8 @@ def _is_path(value):
 def _audio_blocks(audio):
     """int16 [n] blocks of a file or of an array, as the corpora store their sound."""
     if _is_path(audio):
-        return map(to_int16, stream_audio(audio, BLOCK_FRAMES * SAMPLES_PER_FRAME))
+        blocks = stream_audio(audio, BLOCK_FRAMES * SAMPLES_PER_FRAME)
+        return (to_int16(block) for block in blocks)
     audio = np.asarray(audio)
     if audio.ndim != 1 or not (audio.dtype == np.int16 or np.issubdtype(audio.dtype, np.floating)):
         raise UserError(
@@ -330,7 +338,7 @@ def _audio_blocks(audio):
         )
     if not np.isfinite(audio).all():
         raise UserError("audio: found samples that are not finite, expected [-1, 1]")
-    return iter([audio if audio.dtype == np.int16 else to_int16(audio)])
+    return (block for block in [audio if audio.dtype == np.int16 else to_int16(audio)])
 
 
 def _motion_frames(motion, size):

@@ -157,6 +157,37 @@ def test_audio_file_is_read_as_frames_are_asked_for(talker, portrait, tmp_path, 
     assert sum(blocks) <= 6 * BLOCK_FRAMES * SAMPLES
 
 
+def test_what_is_open_is_closed_while_an_error_is_kept(talker, portrait, motion, monkeypatch):
+    """Else a file closes when the error's traceback is collected, at any time, with a warning."""
+    closed = []
+
+    def endless(item):
+        try:
+            while True:
+                yield item
+        finally:
+            closed.append(item)
+
+    def faulty(item):
+        yield item
+        yield item
+        raise UserError("damaged")
+
+    second, frame = np.zeros(BLOCK_FRAMES * SAMPLES, np.float32), motion[0]
+    monkeypatch.setattr(talker_lib, "stream_audio", lambda *_: endless(second))
+    monkeypatch.setattr(talker_lib, "read_video", lambda _: iter([]))
+    with pytest.raises((UserError, StopIteration)) as kept:
+        talker.generate(portrait, "talk.wav", motion="motion.mp4")
+    assert len(closed) == 1
+
+    monkeypatch.setattr(talker_lib, "stream_audio", lambda *_: faulty(second))
+    monkeypatch.setattr(talker_lib, "read_video", lambda _: endless(frame))
+    with pytest.raises(UserError, match="damaged") as kept_too:
+        whole(talker.generate(portrait, "talk.wav", motion="motion.mp4"))
+    assert len(closed) == 2
+    del kept, kept_too
+
+
 def test_silence_is_speech_too(talker, portrait):
     frames = whole(talker.generate(portrait, np.zeros(10 * SAMPLES, np.int16)))
     assert len(frames) == 10
