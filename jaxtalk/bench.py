@@ -5,9 +5,10 @@
   python -m jaxtalk.bench --part generator --part filtered_lrelu
 
 ms is the median of several runs after compilation, GFLOP is XLA's count, the ceiling is the fastest
-product of two large matrices. Weights and inputs are random. A batch is of images (for the encoder,
-LPIPS and the generator), of windows of five frames (syncnet), of clips (prior: a block of frames of
-each; train_step). Without --preset, the demo's sizes, and the generator in the paper's, too.
+product of two large matrices just before and after the part. Weights and inputs are random. A batch
+is of images (for the encoder, LPIPS and the generator), of windows of five frames (syncnet), of
+clips (prior: a block of frames of each; train_step). Without --preset, the demo's sizes, and the
+generator in the paper's, too.
 """
 
 import sys
@@ -27,16 +28,20 @@ def bench(args):
     plan = [(part, args.preset or "demo") for part in parts]
     if not args.preset and "generator" in parts:
         plan.append(("generator", "paper"))
-    ceiling = measure.matmul_ceiling(args.dtype, repeats=args.repeats)
-    print(f"ceiling: {ceiling:,.1f} GFLOP/s, matrix products in {args.dtype}")
+    print(f"on {measure.device_name()}; share of matrix products in {args.dtype}")
     print(report.heading(), flush=True)
-    rows = []
+    rows, ceiling = [], measure.matmul_ceiling(args.dtype, repeats=args.repeats)
     for part, preset in plan:
         config = styletalker.get_config(preset).styletalker
         config.model.dtype = args.dtype
         case = PARTS[part](config, args.batch)
         names = {"part": part, "preset": preset, "dtype": args.dtype, "batch": args.batch}
-        rows.append(names | measure.row(case, repeats=args.repeats, ceiling=ceiling))
+        runs_ms, flop = measure.measure(case, repeats=args.repeats)
+        before, ceiling = ceiling, measure.matmul_ceiling(args.dtype, repeats=args.repeats)
+        rows.append(names | measure.row(runs_ms, flop, args.batch, max(before, ceiling)))
+        if part == "generator":
+            speed = measure.convolution_ceiling(args.dtype, repeats=args.repeats)
+            rows[-1]["convolution_gflop_per_s"] = speed
         print(report.line(rows[-1]), flush=True)
     for note in report.notes(rows):
         print(note)

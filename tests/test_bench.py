@@ -24,6 +24,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(
         bench.measure, "matmul_ceiling", lambda dtype, repeats: ceiling(dtype, repeats=1, size=64)
     )
+    monkeypatch.setattr(bench.measure, "convolution_ceiling", lambda dtype, repeats: 50.0)
     return presets
 
 
@@ -40,43 +41,47 @@ def test_table_and_json(tiny, tmp_path, capsys):
     assert 0 < row["fastest_ms"] <= row["ms"]
     names = {"part": "lpips", "preset": "paper", "dtype": "bfloat16", "batch": 2}
     assert {k: row[k] for k in names} == names
-    assert written["device"].startswith("cpu")
+    assert " x " in written["device"]
     ceiling, heading, line = capsys.readouterr().out.splitlines()
-    assert "bfloat16" in ceiling
-    assert heading.split() == "part preset dtype batch ms GFLOP GFLOP/s of ceiling".split()
+    assert ceiling.startswith("on ") and "bfloat16" in ceiling
+    assert float(line.split()[5]) == pytest.approx(2e3 / row["ms"], rel=0.01, abs=0.06)
+    assert heading.split() == "part preset dtype batch ms per s GFLOP GFLOP/s of ceiling".split()
     assert line.split()[:4] == ["lpips", "paper", "bfloat16", "2"]
     assert float(line.split()[4]) == pytest.approx(row["ms"], abs=0.006)
-    assert float(line.split()[7].removesuffix("%")) == pytest.approx(
+    assert float(line.split()[8].removesuffix("%")) == pytest.approx(
         100 * row["share_of_ceiling"], abs=0.06
     )
 
 
 def test_without_flags_every_part_and_the_generator_of_the_paper(monkeypatch, capsys):
-    cases = []
-    monkeypatch.setattr(bench.measure, "matmul_ceiling", lambda dtype, repeats: 10.0)
+    cases, ceilings = [], iter(range(10, 100))
 
-    def row(case, *, repeats, ceiling):
+    def measure(case, *, repeats):
         cases.append((case, repeats))
-        return {
-            "ms": 1000.0 * len(cases),
-            "gflop": None,
-            "gflop_per_s": None,
-            "share_of_ceiling": None,
-        }
+        return [1000.0 * len(cases)], 64e9
 
-    monkeypatch.setattr(bench.measure, "row", row)
+    monkeypatch.setattr(bench.measure, "measure", measure)
+    monkeypatch.setattr(bench.measure, "matmul_ceiling", lambda dtype, repeats: next(ceilings))
+    monkeypatch.setattr(bench.measure, "convolution_ceiling", lambda dtype, repeats: 16.0)
     monkeypatch.setattr(
         bench, "PARTS", {k: lambda c, n, k=k: (k, c.model.image_size, n) for k in bench.PARTS}
     )
     bench.main([])
     expected = [((part, 64, 1), 5) for part in bench.PARTS] + [(("generator", 256, 1), 5)]
     assert cases == expected
-    *rows, share, reference = capsys.readouterr().out.splitlines()[2:]
-    assert [row.split()[-3:] for row in rows] == [["?"] * 3] * 8
+    *rows, floor, share, floor_256, reference = capsys.readouterr().out.splitlines()[2:]
+    # The faster products of those before and after each part.
+    shares = [f"{64 / (1 + i) / (11 + i):.1%}" for i in range(8)]
+    assert [row.split()[-1] for row in rows] == shares
+    assert floor == (
+        "generator (demo): 0.25 times the floor of 4,000 ms, its operations at the speed of a "
+        "3 x 3 convolution (16.0 GFLOP/s)"
+    )
     assert share == "filtered_lrelu: 200% of the generator's time (demo)"
+    assert floor_256.startswith("generator (paper): 2.00 times the floor of 4,000 ms")
     assert reference == (
         "StyleGAN3-T, 256 px, batch 1, float32: 8 s; the PyTorch reference took 22.3 s on two "
-        "cores of a 2.5 GHz Xeon, 2.79 times as long"
+        "cores of a 2.5 GHz Xeon, 2.79 times as long; this is another machine"
     )
 
 

@@ -1,5 +1,8 @@
 """Time, operations and the speed that a machine can reach."""
 
+import functools
+import os
+import pathlib
 import statistics
 import time
 
@@ -37,18 +40,20 @@ def measure(case, *, repeats):
     return [run_ms() for _ in range(repeats)], flop(traced, lowered)
 
 
-def row(case, *, repeats, ceiling):
+def row(runs_ms, flop, batch_size, ceiling):
     """The figures of one line of the table.
 
     Args:
+      runs_ms, flop: see `measure`.
+      batch_size: examples of a run.
       ceiling: GFLOP/s, see `matmul_ceiling`.
     """
-    runs_ms, count = measure(case, repeats=repeats)
-    ms, gflop = statistics.median(runs_ms), None if count is None else count / 1e9
+    ms, gflop = statistics.median(runs_ms), None if flop is None else flop / 1e9
     speed = None if gflop is None else 1e3 * gflop / ms
     return {
         "ms": ms,
         "fastest_ms": min(runs_ms),
+        "per_s": 1e3 * batch_size / ms,
         "gflop": gflop,
         "gflop_per_s": speed,
         "ceiling_gflop_per_s": ceiling,
@@ -70,6 +75,34 @@ def matmul_ceiling(dtype, *, repeats, size=None):
     matrix = jax.ShapeDtypeStruct((size, size), jnp.dtype(dtype))
     runs_ms, _ = measure(Case(jnp.matmul, (matrix, matrix)), repeats=repeats)
     return 2 * size**3 / min(runs_ms) / 1e6
+
+
+def convolution_ceiling(dtype, *, repeats, size=128, channels=256):
+    """GFLOP/s of the fastest of several convolutions, 3 x 3 and NHWC, as those of the generator.
+
+    What a generator would reach whose filters, modulation and memory cost nothing.
+    """
+    image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.dtype(dtype))
+    kernel = jax.ShapeDtypeStruct((3, 3, channels, channels), jnp.dtype(dtype))
+    numbers = ("NHWC", "HWIO", "NHWC")
+    run = functools.partial(
+        jax.lax.conv_general_dilated,
+        window_strides=(1, 1),
+        padding="VALID",
+        dimension_numbers=numbers,
+    )
+    runs_ms, flop = measure(Case(run, (image, kernel)), repeats=repeats)
+    return flop / min(runs_ms) / 1e6
+
+
+def device_name():
+    """Kind and number of the devices; on CPUs the model's name where the system tells it."""
+    device, info = jax.devices()[0], pathlib.Path("/proc/cpuinfo")
+    if device.platform != "cpu":
+        return f"{jax.device_count()} x {device.device_kind}"
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} x {names[0] if names else 'cpu'}"
 
 
 def flop(traced, lowered):

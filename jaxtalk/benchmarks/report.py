@@ -6,6 +6,7 @@ import pathlib
 
 import jax
 
+from jaxtalk.benchmarks.measure import device_name
 from jaxtalk.core.errors import UserError
 
 # Synthesis of one image by the public PyTorch implementation of StyleGAN3 (torch 2.13, its
@@ -20,6 +21,7 @@ _COLUMNS = {
     "dtype": ("dtype", 10, "s"),
     "batch": ("batch", 7, "d"),
     "ms": ("ms", 12, ".2f"),
+    "per s": ("per_s", 10, ".1f"),
     "GFLOP": ("gflop", 12, ".3f"),
     "GFLOP/s": ("gflop_per_s", 12, ",.1f"),
     "of ceiling": ("share_of_ceiling", 12, ".1%"),
@@ -47,6 +49,13 @@ def notes(rows):
     found = {(row["part"], row["preset"]): row for row in rows}
     lines = []
     for (part, preset), row in found.items():
+        if speed := row.get("convolution_gflop_per_s"):
+            floor_ms = 1e3 * row["gflop"] / speed
+            lines.append(
+                f"generator ({preset}): {row['ms'] / floor_ms:.2f} times the floor of "
+                f"{floor_ms:,.0f} ms, its operations at the speed of a 3 x 3 convolution "
+                f"({speed:,.1f} GFLOP/s)"
+            )
         whole = found.get(("generator", preset))
         if part == "filtered_lrelu" and whole:
             share = row["ms"] / whole["ms"]
@@ -56,7 +65,7 @@ def notes(rows):
         lines.append(
             f"StyleGAN3-T, 256 px, batch 1, float32: {full['ms'] / 1e3:.3g} s; the PyTorch "
             f"reference took {REFERENCE_MS / 1e3:.1f} s on two cores of a 2.5 GHz Xeon, "
-            f"{REFERENCE_MS / full['ms']:.3g} times as long"
+            f"{REFERENCE_MS / full['ms']:.3g} times as long; this is another machine"
         )
     return lines
 
@@ -73,10 +82,8 @@ def check_json(path):
 
 def write_json(path, rows):
     """Writes the rows, with the device and the version of JAX; the file appears complete."""
-    device = jax.devices()[0]
     report = {
-        "device": f"{device.platform}: {device.device_kind}",
-        "num_cpus": os.cpu_count(),
+        "device": device_name(),
         "jax": jax.__version__,
         "notes": notes(rows),
         "rows": rows,

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtalk.benchmarks.measure import fill, flop, matmul_ceiling, measure, row
+from jaxtalk.benchmarks.measure import (
+    convolution_ceiling,
+    device_name,
+    fill,
+    flop,
+    matmul_ceiling,
+    measure,
+    row,
+)
 from jaxtalk.benchmarks.parts import Case
 
 
@@ -45,7 +53,7 @@ def test_flop_counts_each_turn_of_a_loop(nested):
 def test_flop_is_unknown_where_xla_gives_none(monkeypatch):
     monkeypatch.setattr(jax.stages.Lowered, "cost_analysis", lambda self: None)
     case = Case(jnp.dot, (float32(2, 2), float32(2, 2)))
-    found = row(case, repeats=1, ceiling=10.0)
+    found = row(*measure(case, repeats=1), 1, 10.0)
     assert found["ms"] > 0
     assert [found[k] for k in ("gflop", "gflop_per_s", "share_of_ceiling")] == [None] * 3
 
@@ -68,18 +76,33 @@ def test_a_run_lasts_until_its_results_are_there(monkeypatch):
     assert all(set(x) == {"double"} for x in waits)
 
 
-def test_row_takes_the_median(monkeypatch):
-    monkeypatch.setattr(
-        "jaxtalk.benchmarks.measure.measure", lambda case, repeats: ([9.0, 2.0, 4.0], 8e9)
-    )
-    assert row(None, repeats=3, ceiling=4000.0) == {
+def test_row_takes_the_median():
+    assert row([9.0, 2.0, 4.0], 8e9, 6, 4000.0) == {
         "ms": 4.0,
         "fastest_ms": 2.0,
+        "per_s": 1500.0,
         "gflop": 8.0,
         "gflop_per_s": 2000.0,
         "ceiling_gflop_per_s": 4000.0,
         "share_of_ceiling": 0.5,
     }
+
+
+def test_ceiling_of_convolutions(monkeypatch):
+    """Of a true one: the count of its operations over the fastest time."""
+
+    def timed(case, repeats):
+        traced = jax.jit(case.run).trace(*case.shapes)
+        return [3.0, 2.0], flop(traced, traced.lower())
+
+    monkeypatch.setattr("jaxtalk.benchmarks.measure.measure", timed)
+    speed = convolution_ceiling("float32", repeats=2, size=10, channels=5)
+    assert speed == pytest.approx(2 * 8 * 8 * 9 * 5 * 5 / 2e6)
+
+
+def test_the_machine_is_named():
+    assert device_name().split(" x ")[0].isdecimal()
+    assert len(device_name().split(" x ")[1]) > 2
 
 
 def test_matmul_ceiling_is_of_its_dtype(monkeypatch):
