@@ -11,7 +11,7 @@ WINDOW_NOISE = 1e-6
 
 
 def check_images(arrays, meta):
-    """References are float64; the noise is that of float32, but for windows and ties of the luma."""
+    """References are float64: the noise is float32's, but for windows and ties of the luma."""
     fake, real = arrays["a_u8"], arrays["b_u8"]
     values = {name.split(" ")[0]: value for name, value in meta["values"].items()}
     for protocol, name, noise in (

@@ -88,8 +88,8 @@ def gaussian_distance(mean_1, covariance_1, mean_2, covariance_2):
 
     As in FID (Heusel et al. 2017). The trace of the root is the sum of the roots of the eigenvalues
     of R^T S2 R with S1 = R R^T, real and stable also where S1 or S2 is singular, as with fewer
-    images than features; the reference's general matrix root is off by about 1e-8 of the value there.
-    Eigenvalues at the level of rounding count as 0, since their roots would not be small.
+    images than features. Eigenvalues at the level of rounding count as 0, since their roots would
+    not be small. General matrix roots, as references take, differ by 1e-8 of the value there.
 
     Args:
       mean_1, mean_2: [D].

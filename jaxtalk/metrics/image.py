@@ -44,6 +44,13 @@ def check_images(smallest, **images):
 
 
 @jax.jit
+def _luma(images):
+    red, green, blue = jnp.moveaxis(images.astype(jnp.int32), -1, 0)
+    thousandths = 299 * red + 587 * green + 114 * blue
+    odd = (thousandths // 1000) % 2
+    return ((thousandths + 499 + odd) // 1000).astype(jnp.uint8)[..., None]
+
+
 def gray(images):
     """Luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded in whole numbers, ties to even.
 
@@ -55,17 +62,23 @@ def gray(images):
 
     Returns:
       [B, H, W, 1] uint8.
+
+    Raises:
+      UserError: see `check_images`.
     """
     check_images(1, images=images)
-    if images.shape[-1] == 1:
-        return images
-    red, green, blue = jnp.moveaxis(images.astype(jnp.int32), -1, 0)
-    thousandths = 299 * red + 587 * green + 114 * blue
-    odd = (thousandths // 1000) % 2
-    return ((thousandths + 499 + odd) // 1000).astype(jnp.uint8)[..., None]
+    return images if images.shape[-1] == 1 else _luma(images)
 
 
 @jax.jit
+def _mean_square(fake, real):
+    difference = fake.astype(jnp.int32) - real.astype(jnp.int32)
+    # Of a row, the sum is exact: below 2^32 for up to 22,000 RGB pixels.
+    rows = jnp.sum(jnp.square(difference).astype(jnp.uint32), axis=(2, 3))
+    pixels = fake.shape[2] * fake.shape[3]
+    return jnp.mean(rows.astype(jnp.float32), axis=1) / pixels
+
+
 def psnr(fake, real):
     """Peak signal-to-noise ratio of each frame over all its pixels and channels, in dB.
 
@@ -81,9 +94,4 @@ def psnr(fake, real):
       UserError: see `check_images`.
     """
     check_images(1, fake=fake, real=real)
-    difference = fake.astype(jnp.int32) - real.astype(jnp.int32)
-    # Of a row, the sum is exact: below 2^32 for up to 22,000 RGB pixels.
-    rows = jnp.sum(jnp.square(difference).astype(jnp.uint32), axis=(2, 3))
-    pixels = fake.shape[2] * fake.shape[3]
-    mean = jnp.mean(rows.astype(jnp.float32), axis=1) / pixels
-    return 10 * jnp.log10(255.0**2 / mean)
+    return 10 * jnp.log10(255.0**2 / _mean_square(fake, real))

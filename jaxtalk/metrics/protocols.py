@@ -6,17 +6,19 @@ frames. What each matches is in its docstring.
 """
 
 from jaxtalk.metrics.cpbd import cpbd
-from jaxtalk.metrics.image import gray, psnr
+from jaxtalk.metrics.image import check_images, gray, psnr
 from jaxtalk.metrics.ssim import ms_ssim, ssim_gauss11, ssim_uniform7
 
 
 def ssim_gauss11_gray(fake, real):
-    """`ssim_gauss11` of the luma."""
+    """`ssim_gauss11` of the luma, `image.gray`."""
+    check_images(1, fake=fake, real=real)
     return ssim_gauss11(gray(fake), gray(real))
 
 
 def ssim_uniform7_gray(fake, real):
-    """`ssim_uniform7` of the luma."""
+    """`ssim_uniform7` of the luma, `image.gray`."""
+    check_images(1, fake=fake, real=real)
     return ssim_uniform7(gray(fake), gray(real))
 
 

@@ -32,11 +32,15 @@ def _whole_moments(fake, real):
 
 @jax.jit
 def _similarities(total, difference, total_variance, difference_variance):
-    """Means of SSIM and of its contrast-structure term, [B, C] each."""
+    """Means of SSIM and of its contrast-structure term, [B, C] each.
+
+    What they lack to 1 is averaged, so that equal images have exactly 1.
+    """
     squares = (jnp.square(total) + jnp.square(difference)) / 2
-    luminance = 1 - jnp.square(difference) / (squares + C1)
-    structure = 1 - difference_variance / ((total_variance + difference_variance) / 2 + C2)
-    return jnp.mean(luminance * structure, (1, 2)), jnp.mean(structure, (1, 2))
+    luminance = jnp.square(difference) / (squares + C1)
+    structure = difference_variance / ((total_variance + difference_variance) / 2 + C2)
+    both = luminance + structure - luminance * structure
+    return 1 - jnp.mean(both, (1, 2)), 1 - jnp.mean(structure, (1, 2))
 
 
 @jax.jit
