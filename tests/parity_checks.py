@@ -27,6 +27,7 @@ from jaxtalk.pretrained import basel, kinds, parity, resnet50, syncnet_cz, vgg19
 from jaxtalk.pretrained.parity import compare
 from jaxtalk.pretrained.stylegan2 import discriminator_from_state_dict
 from jaxtalk.systems.styletalker.block import Smoothing, gaussian_kernel
+from tests import loss_checks
 
 
 def check_stylegan2_discriminator(arrays, meta):
@@ -242,6 +243,7 @@ def check_equivariance_transform(arrays, meta):
 
 CHECKS = {
     **kinds.CHECKS,
+    **loss_checks.CHECKS,
     "flow_refs": check_flow_refs,
     "fom_equivariance_transform": check_equivariance_transform,
     "mel_chirp": check_mel,
