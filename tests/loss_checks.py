@@ -4,9 +4,11 @@ import jax
 import numpy as np
 
 from jaxtalk.losses import adversarial, first_order
+from jaxtalk.media import pitch, pose_box, speech_features
 from jaxtalk.nn.keypoint_detector import Keypoints
 from jaxtalk.nn.multi_scale_discriminator import MultiScaleDiscriminator
 from jaxtalk.ops import warp
+from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 from jaxtalk.pretrained import multi_scale_discriminator, parity
 from jaxtalk.pretrained.parity import compare
 
@@ -97,4 +99,34 @@ def check_first_order_losses(arrays, meta):
     yield from _check_equivariance(arrays, meta)
 
 
-CHECKS = {"patchgan_fom_losses": check_first_order_losses}
+def check_audio_features(arrays, meta):
+    """Speech and head poses as AVCT's networks get them.
+
+    Those of the anti-aliased canvas of bytes, which the release does not use, are left out.
+    """
+    features = speech_features.speech_features(arrays["wav_i16"])
+    # The reference is float64 and tells no noise of it.
+    yield compare("features_f64", features, arrays["features_f64"], 1e-11)
+    yield compare("f0_raw", pitch.harvest(arrays["wav_i16"]), arrays["f0_raw"], 1e-11)
+    noise = meta["float32_rounding"]["frames"]
+    frames = speech_features.frame_features(features)
+    yield compare("frames_T_4_41", frames, arrays["frames_T_4_41"], noise)
+    windows = speech_features.feature_windows(frames, arrays["window_rows"])
+    yield compare("windows_11_4_41", windows, arrays["windows_11_4_41"], noise)
+    for i in range(4):
+        found = speech_features.interpolated_pitch(arrays[f"interp_test{i}_in"])
+        yield compare(f"interp_test{i}", found, arrays[f"interp_test{i}_out"], 1e-13)
+    points = pose_box.box_points(arrays["poses"])
+    yield compare("points2d_f64", points, arrays["points2d_f64"], 1e-12)
+    for boxes in (pose_box.pose_boxes(arrays["poses"]), pose_box.pose_boxes(arrays["poses"][:1])):
+        name, expected = f"box256_u8 of {len(boxes)}", arrays["box256_u8"][: len(boxes)]
+        yield compare(name, boxes, expected, 1e-9)
+    reduced = gaussian_downsample(boxes[..., None].astype(np.float32), 4)[..., 0]
+    # It tells no noise: that of sums of 169 numbers up to 255.
+    yield compare("box64_f32", reduced, arrays["box64_f32"][:1], 3e-5)
+
+
+CHECKS = {
+    "patchgan_fom_losses": check_first_order_losses,
+    "avct_audio_features": check_audio_features,
+}
