@@ -10,6 +10,7 @@ SIZE = 256
 FOCAL_LENGTH, CENTRE = 233.333, 128.0
 # Half size and depth of the squares at the back and in front.
 _BACK, _FRONT = (75.0, 0.0), (100.0, 100.0)
+_WIDTH = 2
 _SHIFT = 16
 _ONE, _HALF = 1 << _SHIFT, 1 << _SHIFT - 1
 _FAR = 2**31 - 1  # px; corners beside or behind the camera are anywhere
@@ -60,7 +61,14 @@ def _rotation(vectors):
 
 
 def _draw_line(canvas, start, end):
-    """A line from pixel to pixel, and a cross of five pixels over each end."""
+    """A line from pixel to pixel, and a cross of five pixels over each end.
+
+    OpenCV cuts it first at whole pixels, two of them outside the canvas.
+    """
+    ends = _clipped(start, end, -_WIDTH, SIZE - 1 + _WIDTH)
+    if ends is None:
+        return
+    start, end = ends
     for x, y in (start, end):
         for dx, dy in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)):
             _fill(canvas, x + dx, y + dy)
@@ -89,30 +97,27 @@ def _divided(a, b):
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-def _clipped(start, end):
-    """The part of a line that is on the canvas, None if there is none."""
-    limit = (SIZE << _SHIFT) - 1
+def _clipped(start, end, low, high):
+    """The part of a line with both coordinates from `low` to `high`, None if there is none."""
     ends = [list(start), list(end)]
     # First to the rows, then to the columns; each cut moves one end along the line.
     for axis in (1, 0):
-        outside = [(p[axis] > limit) - (p[axis] < 0) for p in ends]
+        outside = [(p[axis] > high) - (p[axis] < low) for p in ends]
         if outside[0] and outside[0] == outside[1]:
             return None
         for p, side in zip(ends, outside):
             if side:
-                bound = limit if side > 0 else 0
+                bound = high if side > 0 else low
                 rise = ends[1][axis] - ends[0][axis]
                 along = ends[1][1 - axis] - ends[0][1 - axis]
                 p[1 - axis] += _divided((bound - p[axis]) * along, rise)
                 p[axis] = bound
-    if not all(0 <= value <= limit for p in ends for value in p):
-        return None
     return ends
 
 
 def _draw_thin_line(canvas, start, end):
     """One pixel for each column or row that it crosses, and one at its end."""
-    ends = _clipped(start, end)
+    ends = _clipped(start, end, 0, (SIZE << _SHIFT) - 1)
     if ends is None:
         return
     delta = [ends[1][axis] - ends[0][axis] for axis in (0, 1)]
@@ -153,8 +158,7 @@ def _side(polygon, rows, top, direction):
         height = rows[following] - rows[corner]
         if height:
             step = _divided(2 * (x1 - x0) + height, 2 * height)
-            visible = range(max(0, -rows[corner]), min(height, SIZE - rows[corner]))
-            side |= {rows[corner] + i: x0 + step * i for i in visible}
+            side |= {rows[corner] + i: x0 + step * i for i in range(height)}
         corner = following
         if corner == top:
             break
