@@ -1,4 +1,4 @@
-"""Equivariance of key points (Siarohin et al. 2019, sec. 3.3), in float32.
+"""Equivariance of key points (Siarohin et al. 2019, sec. 3.3), in float32 or wider.
 
 Key points that are found in a transformed frame, moved by the transform, are those of the frame
 itself. `affine` and `control` are of `jaxtalk.ops.warp.draw_transform`; the transformed frame is
@@ -19,10 +19,10 @@ def position_equivariance(*, keypoints, transformed, affine, control):
       affine, control: see the module.
 
     Returns:
-      [B] float32.
+      [B], float32 for float32 key points.
     """
     moved = transform_coordinates(transformed.position, affine, control)
-    return jnp.mean(jnp.abs(keypoints.position - moved), axis=(1, 2), dtype=jnp.float32)
+    return _per_example(keypoints.position - moved)
 
 
 def jacobian_equivariance(*, keypoints, transformed, affine, control):
@@ -36,4 +36,10 @@ def jacobian_equivariance(*, keypoints, transformed, affine, control):
     of_transform = transform_jacobians(transformed.position, affine, control)
     moved = jnp.matmul(of_transform, transformed.jacobian, precision="highest")
     product = jnp.matmul(inverse_2x2(keypoints.jacobian), moved, precision="highest")
-    return jnp.mean(jnp.abs(jnp.eye(2) - product), axis=(1, 2, 3), dtype=jnp.float32)
+    return _per_example(jnp.eye(2) - product)
+
+
+def _per_example(difference):
+    """[B, ...] -> [B], mean absolute value."""
+    wide = jnp.promote_types(difference.dtype, jnp.float32)
+    return jnp.mean(jnp.abs(difference), axis=range(1, difference.ndim), dtype=wide)

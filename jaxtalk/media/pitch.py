@@ -30,7 +30,7 @@ def harvest(audio):
     Time and memory grow with the length: about 5 s and 20 MB a minute.
 
     Args:
-      audio: [S] at 16 kHz, of any scale.
+      audio: [S] at 16 kHz, at least 0.2 s; its scale makes no difference but for the last digits.
 
     Returns:
       float64 [S // 160 + 1] in Hz; value i belongs to the time i * 10 ms, 0 where speech is
