@@ -107,7 +107,9 @@ def check_audio_features(arrays, meta):
     features = speech_features.speech_features(arrays["wav_i16"])
     # The reference is float64 and tells no noise of it.
     yield compare("features_f64", features, arrays["features_f64"], 1e-11)
-    yield compare("f0_raw", pitch.harvest(arrays["wav_i16"]), arrays["f0_raw"], 1e-11)
+    audio = arrays["wav_i16"] - arrays["wav_i16"].mean()
+    found = pitch.harvest(audio / np.abs(audio).max())
+    yield compare("f0_raw", found, arrays["f0_raw"], 1e-11)
     noise = meta["float32_rounding"]["frames"]
     frames = speech_features.frame_features(features)
     yield compare("frames_T_4_41", frames, arrays["frames_T_4_41"], noise)
