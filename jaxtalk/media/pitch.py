@@ -53,11 +53,9 @@ def _decimated(audio):
     before = 2 * x[0] - x[reflected:0:-1]
     after = 2 * x[-1] - x[-2 : -2 - reflected : -1]
     x = np.concatenate([before, x, after])
-    # Chebyshev of order 3, ripple 0.05 dB, at 0.8 of the new Nyquist frequency.
-    b = 0.16797464681802227, 0.50392394045406674
-    a = 1, -0.041156734567757189, 0.42599112459189636, -0.041037215479961225
+    b, a = signal.cheby1(3, 0.05, 0.8 * _RATE_HZ / SAMPLE_RATE_HZ)
     for _ in range(2):
-        x = signal.lfilter((b[0], b[1], b[1], b[0]), a, x)[::-1]
+        x = signal.lfilter(b, a, x)[::-1]
     first = reflected + lag + 1 - len(audio) % 2
     return x[first : first + len(audio) : 2]
 
