@@ -27,7 +27,7 @@ from jaxtalk.pretrained import basel, kinds, parity, resnet50, syncnet_cz, vgg19
 from jaxtalk.pretrained.parity import compare
 from jaxtalk.pretrained.stylegan2 import discriminator_from_state_dict
 from jaxtalk.systems.styletalker.block import Smoothing, gaussian_kernel
-from tests import metric_checks
+from tests import loss_checks, metric_checks
 
 
 def check_stylegan2_discriminator(arrays, meta):
@@ -244,6 +244,7 @@ def check_equivariance_transform(arrays, meta):
 CHECKS = {
     **kinds.CHECKS,
     **metric_checks.CHECKS,
+    **loss_checks.CHECKS,
     "flow_refs": check_flow_refs,
     "fom_equivariance_transform": check_equivariance_transform,
     "mel_chirp": check_mel,

@@ -1,4 +1,6 @@
-"""Non-saturating adversarial losses (Goodfellow et al. 2014) and the R1 penalty, in float32.
+"""Adversarial losses, the R1 penalty and feature matching, in float32.
+
+Non-saturating (Goodfellow et al. 2014) and least-squares ones (Mao et al. 2017).
 
 Logits have any shape after the batch axis (one number, or a map of patches); the patches of one
 example are averaged, so that a patch discriminator's loss has the scale of a plain one.
@@ -23,6 +25,38 @@ def discriminator_loss(*, real_logits, fake_logits):
     real = jax.nn.softplus(-real_logits.astype(jnp.float32))
     fake = jax.nn.softplus(fake_logits.astype(jnp.float32))
     return _per_example(real) + _per_example(fake)
+
+
+def least_squares_generator_loss(*, fake_logits):
+    """(1 - D(fake))^2, as in the first-order model: [B, ...] -> [B]."""
+    return _per_example(jnp.square(1.0 - fake_logits.astype(jnp.float32)))
+
+
+def least_squares_discriminator_loss(*, real_logits, fake_logits):
+    """(1 - D(real))^2 + D(fake)^2, as in the first-order model: two [B, ...] -> [B].
+
+    Without the factor 1/2 of the paper.
+    """
+    real = jnp.square(1.0 - real_logits.astype(jnp.float32))
+    fake = jnp.square(fake_logits.astype(jnp.float32))
+    return _per_example(real) + _per_example(fake)
+
+
+def feature_matching(*, real_features, fake_features):
+    """Distance of real and fake images in the eyes of a discriminator (Wang et al. 2018).
+
+    Args:
+      real_features, fake_features: lists of maps [B, ...]; the real ones are constants to the
+        gradient.
+
+    Returns:
+      [B] float32, the sum over maps of their mean absolute differences. The first-order model gives
+      it the weight 10 and adds the scales up.
+    """
+    return sum(
+        _per_example(jnp.abs(jax.lax.stop_gradient(real) - fake))
+        for real, fake in zip(real_features, fake_features, strict=True)
+    )
 
 
 def r1_penalty(*, logits_fn, real):

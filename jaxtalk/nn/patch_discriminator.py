@@ -16,13 +16,13 @@ MAX_MULTIPLE = 8
 
 class InstanceNorm(nn.Module):
     """Zero mean and unit variance over the pixels of each channel and example, then a learned
-    scale and offset; float32 inside."""
+    scale and offset; float32 or wider inside."""
 
     @nn.compact
     def __call__(self, x):
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        y = x.astype(jnp.float32)
+        y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         y = y - jnp.mean(y, axis=(1, 2), keepdims=True)
         y = y * jax.lax.rsqrt(jnp.mean(y**2, axis=(1, 2), keepdims=True) + 1e-5)
         return (y * scale + bias).astype(x.dtype)

@@ -13,6 +13,7 @@ from jaxtalk.nn.inception import Inception
 from jaxtalk.nn.iresnet import IResNet
 from jaxtalk.nn.keypoint_detector import KeypointDetector, Keypoints
 from jaxtalk.nn.lpips import LPIPS
+from jaxtalk.nn.multi_scale_discriminator import MultiScaleDiscriminator
 from jaxtalk.nn.pirenderer import FaceRenderer
 from jaxtalk.nn.psp import Encoder
 from jaxtalk.nn.resnet50 import FaceReconstructor
@@ -30,6 +31,7 @@ from jaxtalk.pretrained import (
     inception,
     iresnet,
     lpips,
+    multi_scale_discriminator,
     nvidia_pickle,
     pirenderer,
     psp,
@@ -114,6 +116,16 @@ def _generator_of_psp(state, model):
 def _configure_iresnet(model, state, arguments):
     del arguments
     model["iresnet"].update(iresnet.fields(state))
+
+
+def _configure_discriminator(model, state, arguments):
+    del arguments
+    model["discriminator"].update(multi_scale_discriminator.fields(state))
+
+
+def _discriminator(values):
+    count = values["num_keypoints"]
+    return MultiScaleDiscriminator(**values), [_IMAGES, *([_floats(1, count, 2)] if count else [])]
 
 
 def _update(values, fields, module):
@@ -265,6 +277,20 @@ KINDS = {
         {"keypoint_detector": _DETECTOR, "generator": _ANIMATOR},
         read=reader("kp_detector", "generator"),
         golden={"fom_vox_small": first_order.check, "fom_vox_full": first_order.check},
+    ),
+    "first_order_discriminator": Kind(
+        "vox-cpk.pth.tar or vox-adv-cpk.pth.tar of the first-order motion model: discriminator",
+        "CC BY-NC 4.0 (first-order-model)",
+        {
+            "discriminator": Part(
+                multi_scale_discriminator.from_state_dict,
+                _discriminator,
+                public_fields(MultiScaleDiscriminator),
+            )
+        },
+        read=reader("discriminator"),
+        configure=_configure_discriminator,
+        golden={"patchgan_fom_losses": multi_scale_discriminator.check},
     ),
     "pirenderer": Kind(
         "a checkpoint of PIRenderer, or StyleTalk's renderer_checkpoint.pt; its net_G_ema",
