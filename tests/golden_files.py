@@ -1,4 +1,9 @@
-"""Numbers of reference networks, kept in tests/golden or in the directory of `--golden`."""
+"""Numbers of reference networks, kept in tests/golden or in the directory of `--golden`.
+
+Those kept are few enough for a repository: without the largest files, and with some arrays thinned
+further: images and activations at a larger stride, which the name or the json says, or of the first
+example only.
+"""
 
 from pathlib import Path
 

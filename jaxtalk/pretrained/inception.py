@@ -53,7 +53,8 @@ def check(arrays, meta):
             expected = arrays[f"act/{variant}/{layer}"]
             allowed = parity.like(noise[f"acts_{variant}"][layer], expected)
             yield parity.compare(f"{variant}/{layer}", found, expected, allowed)
-    images = parity.unit_images(arrays["img_down_u8_nhwc"])
-    features = jax.jit(Inception().apply)(variables, images)
-    name = "pool3_resize_down"
-    yield parity.compare(name, features, arrays[name], noise[name])
+    if "img_down_u8_nhwc" in arrays:
+        images = parity.unit_images(arrays["img_down_u8_nhwc"])
+        features = jax.jit(Inception().apply)(variables, images)
+        name = "pool3_resize_down"
+        yield parity.compare(name, features, arrays[name], noise[name])

@@ -81,6 +81,19 @@ def nchw(maps, channel_stride=1, stride=1):
     return np.asarray(maps).transpose(0, 3, 1, 2)[:, ::channel_stride, ::stride, ::stride]
 
 
+def thinned(arrays, name):
+    """(an array of NCHW maps, the spatial stride at which the file has it: in `<name>_stride<n>`).
+
+    Raises:
+      UserError: the file does not have it.
+    """
+    for stride in (1, 2, 4):
+        key = name if stride == 1 else f"{name}_stride{stride}"
+        if key in arrays:
+            return arrays[key], stride
+    raise UserError(f"--golden: found no array {name!r} in a golden file, nor a thinned one")
+
+
 def like(noise, expected):
     """A relative noise, for a tensor whose own the golden file does not tell: at its size.
 
