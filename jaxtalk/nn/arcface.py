@@ -81,6 +81,6 @@ class IRSE50(nn.Module):
         x = batch_norm("norm", train=train, dtype=self.dtype)(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.Dense(self.embedding_dim, kernel_init=torch_init, dtype=self.dtype, name="dense")(x)
-        x = x.astype(jnp.promote_types(self.dtype, jnp.float32))
-        x = batch_norm("embedding_norm", train=train, dtype=x.dtype, affine=False)(x)
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        x = batch_norm("embedding_norm", train=train, dtype=wide, affine=False)(x)
         return x / jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)
