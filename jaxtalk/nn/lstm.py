@@ -34,7 +34,8 @@ class LSTM(nn.Module):
         Calling it on consecutive pieces, each with the carry of the one before, gives the output
         of one call on the whole.
         """
-        y, states = x.astype(jnp.promote_types(x.dtype, jnp.float32)), []
+        y, states = jnp.asarray(x), []
+        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
         if carry is None:
             carry = zero_carry(x.shape[0], self.features, self.num_layers, y.dtype)
         for layer in range(self.num_layers):

@@ -30,6 +30,7 @@ def normalize(x):
 
 def wide(x):
     """Float32 or wider."""
+    x = jnp.asarray(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
