@@ -36,12 +36,13 @@ def face_crop(images, size):
       size: height and width of the result; larger than the crop repeats and blends pixels.
 
     Returns:
-      [B, size, size, 3] float32.
+      [B, size, size, 3], float32 or wider.
     """
     height, width = images.shape[1:3]
     top, bottom = (round(y * height / CROP_IMAGE_SIZE) for y in CROP_ROWS)
     left, right = (round(x * width / CROP_IMAGE_SIZE) for x in CROP_COLUMNS)
-    crop = images[:, top:bottom, left:right].astype(jnp.float32)
+    crop = images[:, top:bottom, left:right]
+    crop = crop.astype(jnp.promote_types(crop.dtype, jnp.float32))
     rows = adaptive_pool_matrix(bottom - top, size)
     columns = adaptive_pool_matrix(right - left, size)
     pooled = jnp.einsum("Hh,bhwc->bHwc", rows, crop, precision="highest")
@@ -80,5 +81,6 @@ class IRSE50(nn.Module):
         x = batch_norm("norm", train=train, dtype=self.dtype)(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.Dense(self.embedding_dim, kernel_init=torch_init, dtype=self.dtype, name="dense")(x)
-        x = batch_norm("embedding_norm", train=train, dtype=jnp.float32, affine=False)(x)
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        x = batch_norm("embedding_norm", train=train, dtype=wide, affine=False)(x)
         return x / jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)

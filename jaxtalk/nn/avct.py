@@ -244,9 +244,7 @@ class AudioToPose(nn.Module):
             step, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1
         )
         lstm = LSTM(self.features, num_layers=2, name="lstm")
-        # It runs in float32, whatever the dtype of the embeddings.
-        pose, speech = pose.astype(jnp.float32), speech.astype(jnp.float32)
-        _, states = scan(lstm, (pose, zero_carry(batch, self.features, 2)), speech)
+        _, states = scan(lstm, (pose, zero_carry(batch, self.features, 2, pose.dtype)), speech)
         states = jnp.concatenate([pose[:, None], states], axis=1)
         return nn.Dense(6, kernel_init=torch_init, name="output")(states)
 

@@ -76,7 +76,7 @@ class SqueezeExcite(nn.Module):
                 features, use_bias=False, kernel_init=torch_init, dtype=self.dtype, name=name
             )
 
-        pooled = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        pooled = jnp.mean(x, axis=(1, 2), dtype=jnp.promote_types(x.dtype, jnp.float32))
         hidden = nn.relu(dense(max(1, channels // SE_REDUCTION), "fc1")(pooled))
         gate = nn.sigmoid(dense(channels, "fc2")(hidden))
         return x * gate[:, None, None]

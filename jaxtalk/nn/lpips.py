@@ -13,13 +13,13 @@ SCALE = (0.458, 0.448, 0.450)
 
 
 def unit_channels(x):
-    """Scales the channel vector of each pixel to length 1; float32.
+    """Scales the channel vector of each pixel to length 1; float32 or wider.
 
     The epsilon stands inside the root (the public code adds it to the length): the same numbers
     unless a vector is shorter than 1e-4, and a finite gradient where all channels are 0, which
     a narrow trunk meets often.
     """
-    x = x.astype(jnp.float32)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return x / jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-10)
 
 
@@ -53,7 +53,8 @@ class LPIPS(nn.Module):
     def features(self, images):
         """Images [B, H, W, 3] in [-1, 1] -> the five feature maps of the trunk."""
         shift, scale = jnp.asarray(SHIFT), jnp.asarray(SCALE)
-        return self.trunk((images.astype(jnp.float32) - shift) / scale)
+        images = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+        return self.trunk((images - shift) / scale)
 
     def __call__(self, x, y):
         """Two batches of images [B, H, W, 3] in [-1, 1], at least 16 pixels -> distance [B] >= 0.

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 
-def zero_carry(batch_size, features, num_layers=1):
-    """State before the first frame: (h, c), each float32 [num_layers, B, features]."""
-    zeros = jnp.zeros((num_layers, batch_size, features), jnp.float32)
+def zero_carry(batch_size, features, num_layers=1, dtype=jnp.float32):
+    """State before the first frame: (h, c), each [num_layers, B, features]."""
+    zeros = jnp.zeros((num_layers, batch_size, features), dtype)
     return zeros, zeros
 
 
 class LSTM(nn.Module):
-    """Stacked causal LSTM, float32 throughout.
+    """Stacked causal LSTM, float32 or wider throughout.
 
     Matches torch.nn.LSTM (batch first): gate blocks i, f, g, o along the last axis of the kernels,
     h = o * tanh(c), initial weights U(-1/sqrt(features), 1/sqrt(features)); the two biases of that
@@ -34,9 +34,10 @@ class LSTM(nn.Module):
         Calling it on consecutive pieces, each with the carry of the one before, gives the output
         of one call on the whole.
         """
+        y, states = jnp.asarray(x), []
+        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
         if carry is None:
-            carry = zero_carry(x.shape[0], self.features, self.num_layers)
-        y, states = x.astype(jnp.float32), []
+            carry = zero_carry(x.shape[0], self.features, self.num_layers, y.dtype)
         for layer in range(self.num_layers):
             y, state = self._layer(layer, y, carry[0][layer], carry[1][layer])
             states.append(state)

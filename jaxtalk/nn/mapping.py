@@ -28,10 +28,16 @@ def normalize(x):
     return x * lax.rsqrt(jnp.mean(jnp.square(x), -1, keepdims=True) + 1e-8)
 
 
+def wide(x):
+    """Float32 or wider."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 class EqualizedDense(nn.Module):
     """Dense layer whose weights are stored at unit variance and scaled when used.
 
-    [B, I] float32 -> [B, features] float32. Always float32: its outputs are styles.
+    [B, I] -> [B, features], float32 or wider: its outputs are styles.
 
     Attributes:
       features: size of the output.
@@ -87,10 +93,9 @@ class Mapping(nn.Module):
         found = None if c is None else c.shape[-1]
         if found != (self.c_dim or None):
             raise ValueError(f"c: found a label of size {found}, expected {self.c_dim or None}")
-        inputs = [] if z is None else [normalize(z.astype(jnp.float32))]
+        inputs = [] if z is None else [normalize(wide(z))]
         if c is not None:
-            label = EqualizedDense(self.features, name="embed")(c.astype(jnp.float32))
-            inputs.append(normalize(label))
+            inputs.append(normalize(EqualizedDense(self.features, name="embed")(wide(c))))
         x = jnp.concatenate(inputs, -1)
         for index in range(self.num_layers):
             x = EqualizedDense(

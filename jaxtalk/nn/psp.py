@@ -106,7 +106,7 @@ class Map2Style(nn.Module):
 
         kernel = self.param("linear_kernel", nn.initializers.normal(1.0), (heads, w_dim, w_dim))
         bias = self.param("linear_bias", nn.initializers.zeros, (heads, w_dim))
-        styles = y[:, :, 0, 0].astype(jnp.float32)
+        styles = y[:, :, 0, 0].astype(jnp.promote_types(self.dtype, jnp.float32))
         return jnp.einsum("nbc,nco->bno", styles, kernel / math.sqrt(w_dim)) + bias
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer
+from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer, wide
 from jaxtalk.ops.leaky_relu import leaky_relu
 from jaxtalk.ops.modulated_conv import RESAMPLE_TAPS
 from jaxtalk.ops.upfirdn import upfirdn
@@ -150,9 +150,8 @@ class Discriminator(nn.Module):
             x, size = block(x), size // 2
 
         features = self._channels(4)
-        x = x.astype(jnp.float32)
-        x = minibatch_std(x, self.mbstd_group_size, self.mbstd_num_channels)
-        x = EqualizedConv(features, conv_clamp=self.conv_clamp, name="conv")(x)
+        x = minibatch_std(wide(x), self.mbstd_group_size, self.mbstd_num_channels)
+        x = EqualizedConv(features, conv_clamp=self.conv_clamp, dtype=x.dtype, name="conv")(x)
         x = EqualizedDense(features, activate=True, name="fc")(x.reshape(x.shape[0], -1))
         x = EqualizedDense(features if self.c_dim else 1, name="out")(x)
         if self.c_dim:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer
+from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer, wide
 from jaxtalk.ops.leaky_relu import leaky_relu
 from jaxtalk.ops.modulated_conv import RESAMPLE_TAPS, modulated_conv_same
 from jaxtalk.ops.upfirdn import upfirdn
@@ -43,7 +43,7 @@ class SynthesisLayer(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         strength = self.param("noise_strength", nn.initializers.zeros, ())
         constant = self.variable("moving", "noise", self._initial_noise, size)
-        styles = EqualizedDense(channels, bias=1.0, name="affine")(w.astype(jnp.float32))
+        styles = EqualizedDense(channels, bias=1.0, name="affine")(wide(w))
         x = modulated_conv_same(x.astype(self.dtype), kernel, styles, up=self.up)
         if noise == "const":
             x = x + (constant.value * strength).astype(self.dtype)[None, :, :, None]
@@ -69,11 +69,11 @@ class ToRGB(nn.Module):
         channels = x.shape[-1]
         kernel = self.param("kernel", normal_initializer(), (1, 1, channels, self.image_channels))
         bias = self.param("bias", nn.initializers.zeros, (self.image_channels,))
-        styles = EqualizedDense(channels, bias=1.0, name="affine")(w.astype(jnp.float32))
+        styles = EqualizedDense(channels, bias=1.0, name="affine")(wide(w))
         styles = styles / channels**0.5
         x = modulated_conv_same(x.astype(self.dtype), kernel, styles, demodulate=False)
         x = leaky_relu(x + bias.astype(self.dtype), 1.0, 1.0, self.conv_clamp)
-        return x.astype(jnp.float32)
+        return wide(x)
 
 
 class SynthesisBlock(nn.Module):

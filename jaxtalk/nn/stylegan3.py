@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer
+from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer, wide
 from jaxtalk.nn.stylegan3_layers import LayerSpec, layer_specs
 from jaxtalk.ops.filtered_lrelu import filtered_lrelu
 from jaxtalk.ops.leaky_relu import leaky_relu
@@ -37,7 +37,7 @@ class FourierInput(nn.Module):
         kernel = self.param("kernel", normal_initializer(), (self.channels, self.channels))
         affine = EqualizedDense(4, kernel_std=0.0, bias=(1.0, 0.0, 0.0, 0.0), name="affine")
 
-        t = affine(w.astype(jnp.float32))  # cos, sin, x, y
+        t = affine(wide(w))  # cos, sin, x, y
         t = t / jnp.linalg.norm(t[:, :2], axis=-1, keepdims=True)
         cos, sin, x, y = t.T
         zero, one = jnp.zeros_like(x), jnp.ones_like(x)
@@ -94,7 +94,7 @@ class SynthesisLayer(nn.Module):
         shape = (spec.conv_size, spec.conv_size, spec.in_channels, spec.out_channels)
         kernel = self.param("kernel", normal_initializer(), shape)
         bias = self.param("bias", nn.initializers.zeros, (spec.out_channels,))
-        styles = EqualizedDense(spec.in_channels, bias=1.0, name="affine")(w.astype(jnp.float32))
+        styles = EqualizedDense(spec.in_channels, bias=1.0, name="affine")(wide(w))
         if spec.to_rgb:
             styles = styles / spec.in_channels**0.5
         x = modulated_conv(
@@ -194,7 +194,7 @@ class Generator(nn.Module):
                 spec,
                 self.magnitude_beta,
                 self.conv_clamp,
-                jnp.float32 if spec.to_rgb else self.dtype,
+                jnp.promote_types(self.dtype, jnp.float32) if spec.to_rgb else self.dtype,
             )
             for spec in specs
         ]

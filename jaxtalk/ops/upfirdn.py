@@ -53,7 +53,7 @@ def phase_sizes(size, num_phases):
 def fir(phases, taps, out_sizes, axis):
     """Apply a filter between phases; samples outside the input are zeros.
 
-    Sums in float32 whatever the dtype.
+    Sums in float32 or wider whatever the dtype.
 
     Args:
       phases: tuple of arrays of the same shape (but along `axis`), e.g. [B, H, W, C].
@@ -83,13 +83,14 @@ def _fir(phases, taps, in_sizes, out_sizes, axis):
         padded.append(jnp.pad(x, pad))
     # Each sample is read once per tap: without the barrier XLA would compute it once per tap too.
     padded = lax.optimization_barrier(tuple(padded))
+    wide = jnp.promote_types(phases[0].dtype, jnp.float32)
     outputs = []
     for row, size in zip(taps, out_sizes):
         terms = []
         for phase, offset, coefficient in row:
             start = offset - low[phase]
             part = lax.slice_in_dim(padded[phase], start, start + size, axis=axis)
-            terms.append(part.astype(jnp.float32) * jnp.float32(coefficient))
+            terms.append(part.astype(wide) * wide.type(coefficient))
         outputs.append(functools.reduce(jnp.add, terms).astype(phases[0].dtype))
     return tuple(outputs)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.nn.arcface import IRSE50, adaptive_pool_matrix, face_crop
-from tests import golden_files
+from tests import golden_files, gradients, random_variables
 
 NAME = "psp_arcface_irse50_112"
 
@@ -61,6 +61,17 @@ def test_embeddings_have_length_one_and_examples_do_not_mix(small):
     assert embedding.dtype == jnp.float32
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(forward(variables, images[2:3]), embedding[2:3], atol=1e-5)
+
+
+def test_gradient_of_the_images():
+    """From the whole image, through its crop."""
+    module = IRSE50(width=2, embedding_dim=8, image_size=16)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 24, 24, 3))
+    variables = random_variables.draw(module, images[:, :16, :16])
+    wide = module.clone(dtype=jnp.float64)
+    gradients.assert_of_input_matches_differences(
+        lambda x: wide.apply(variables, face_crop(x, 16)), images
+    )
 
 
 def test_training_reaches_every_parameter(small):

@@ -7,29 +7,17 @@ from jaxtalk.nn.iresnet import IResNet
 from tests import gradients, random_variables
 
 
-@pytest.fixture(scope="module")
-def small():
-    module = IResNet(num_layers=18, width=2, embedding_dim=8, image_size=32)
-    images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3), minval=-1)
-    return module, random_variables.draw(module, images), images
-
-
-def test_examples_do_not_mix(small):
-    module, variables, images = small
-    forward = jax.jit(module.apply)
-    alone = forward(variables, images[1:2])
-    np.testing.assert_allclose(alone, forward(variables, images)[1:2], rtol=1e-5, atol=1e-5)
-
-
-def test_gradient_of_the_images(small):
-    module, variables, images = small
+@pytest.mark.parametrize("num_layers", [18, 50, 100])
+def test_gradient_of_the_images(num_layers):
+    module = IResNet(num_layers, width=2, embedding_dim=8, image_size=16)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 3))
+    variables = random_variables.draw(module, images)
     wide = module.clone(dtype=jnp.float64)
     gradients.assert_of_input_matches_differences(lambda x: wide.apply(variables, x), images)
 
 
-def test_other_sizes_are_refused(small):
-    module, variables, _ = small
+def test_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"images: found \(1, 56, 56, 3\)"):
-        module.apply(variables, jnp.zeros((1, 56, 56, 3)))
+        IResNet().init(jax.random.key(0), jnp.zeros((1, 56, 56, 3)))
     with pytest.raises(ValueError, match="num_layers: found 51"):
         IResNet(51).init(jax.random.key(0), jnp.zeros((1, 112, 112, 3)))

@@ -1,9 +1,10 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxtalk.nn.lpips import LPIPS, SCALE, SHIFT
-from tests import golden_files
+from tests import golden_files, gradients, random_variables
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,15 @@ def test_weights_start_as_the_mean_over_channels_and_cannot_turn_negative(narrow
         params[f"weight_{i}"] = -params[f"weight_{i}"]
     distance = jax.jit(module.apply)
     np.testing.assert_array_equal(distance({"params": params}, x, y), distance(variables, x, y))
+
+
+def test_gradient_of_both_images():
+    """Hence that of VGG16, too."""
+    module = LPIPS(width=2)
+    x, y = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16, 3))
+    variables = random_variables.draw(module, x, y)
+    wide = module.clone(dtype=jnp.float64)
+    gradients.assert_of_input_matches_differences(lambda x, y: wide.apply(variables, x, y), x, y)
 
 
 @pytest.mark.parametrize("case", ["different", "equal", "dead trunk"])

@@ -46,7 +46,7 @@ def test_gradients_match_finite_differences_and_reach_every_parameter(small):
             return jnp.mean((rendered.image - 0.1) ** 2)
 
         inputs = jax.tree.map(lambda a: np.asarray(a, np.float64), (params, images, coefficients))
-        value_and_grad = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
+        value_and_grad = gradients.quick_jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
         grads = gradients.assert_matches_differences(value_and_grad, inputs, step=1e-7)
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
         assert np.abs(leaf).max() > 0, path

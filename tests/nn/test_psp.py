@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.nn.psp import Encoder, Map2Style, upsample_bilinear
-from tests import golden_files, numpy_layers
+from tests import golden_files, gradients, numpy_layers, random_variables
 
 SMALL = {"num_styles": 9, "w_dim": 8, "width": 2, "image_size": 64}
 
@@ -76,6 +76,16 @@ def test_upsampling_aligns_corners():
     expected = [np.interp(np.linspace(0, 4, 7), np.arange(5), row) for row in rows]
     upsampled = upsample_bilinear(jnp.asarray(x, jnp.float32), 9, 7)
     np.testing.assert_allclose(upsampled[0, ..., 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("use_se, num_styles", [(True, 9), (False, 12)])
+def test_gradient_of_the_images(use_se, num_styles):
+    sizes = {**SMALL, "num_styles": num_styles, "use_se": use_se, "image_size": 32}
+    module = Encoder(**sizes)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3))
+    variables = random_variables.draw(module, images)
+    wide = module.clone(dtype=jnp.float64)
+    gradients.assert_of_input_matches_differences(lambda x: wide.apply(variables, x), images)
 
 
 def test_training_reaches_every_parameter(small):

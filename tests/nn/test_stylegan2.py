@@ -8,7 +8,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan2 import Discriminator, minibatch_std
 from jaxtalk.pretrained.stylegan2 import discriminator_from_state_dict
-from tests import golden_files
+from tests import golden_files, gradients, random_variables
 
 SMALL = {"resolution": 16, "channel_base": 128, "channel_max": 6}
 
@@ -82,6 +82,19 @@ def test_bfloat16_is_near_float32():
     half = jax.jit(disc.clone(dtype=jnp.bfloat16).apply)(variables, images)
     assert half.dtype == jnp.float32
     np.testing.assert_allclose(half, full, rtol=0, atol=0.03 * np.abs(full).max())
+
+
+def test_gradient_of_images_and_labels():
+    disc = Discriminator(**SMALL, c_dim=3, conv_clamp=2.0)
+    rng = np.random.default_rng(0)
+    images, c = rng.standard_normal((3, 16, 16, 3)), rng.standard_normal((3, 3))
+    variables = random_variables.enlarged(
+        random_variables.draw(disc, images, c, equalized=True), "label_mapping"
+    )
+    wide = disc.clone(dtype=jnp.float64)
+    gradients.assert_of_input_matches_differences(
+        lambda images, c: wide.apply(variables, images, c), images, c, mixed=True
+    )
 
 
 def test_gradient_of_r1_is_its_slope():

@@ -8,7 +8,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan3 import Generator, w_avg
 from jaxtalk.pretrained import stylegan3
-from tests import golden_files
+from tests import golden_files, gradients, random_variables
 
 SMALL = {
     "resolution": 16,
@@ -96,6 +96,23 @@ def test_moving_averages_carry_no_gradient(small):
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     scale = np.abs(expected_gradient).max()
     np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("config", "c_dim"), [("t", 0), ("r", 3)])
+def test_gradient_of_latents_and_labels(config, c_dim):
+    """The clamp is low enough to cut off some activations."""
+    generator = Generator(**SMALL, config=config, c_dim=c_dim, conv_clamp=2.0, margin_size=2)
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((3, size)) for size in (8, c_dim) if size]
+    variables = random_variables.enlarged(
+        random_variables.draw(generator, *inputs, equalized=True), "mapping_network"
+    )
+    # Cosine and sine away from zero, where their angle has no derivative.
+    variables["params"]["fourier_input"]["affine"]["bias"][0] += 4.0
+    wide = generator.clone(dtype=jnp.float64)
+    gradients.assert_of_input_matches_differences(
+        lambda *inputs: wide.apply(variables, *inputs, truncation_psi=0.7), *inputs
+    )
 
 
 def test_truncation_pulls_towards_the_mean_style(small):

@@ -38,7 +38,7 @@ def test_gradients_match_finite_differences_and_reach_every_parameter(small):
             return jnp.mean((found - 1) ** 2)
 
         inputs = jax.tree.map(lambda a: np.asarray(a, np.float64), (variables["params"], clip))
-        value_and_grad = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+        value_and_grad = gradients.quick_jit(jax.value_and_grad(loss, argnums=(0, 1)))
         grads, _ = gradients.assert_matches_differences(value_and_grad, inputs)
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
         # A bias that all keys or all frames share has no effect on a softmax over them.

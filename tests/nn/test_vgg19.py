@@ -30,7 +30,7 @@ def test_losses_have_one_value_per_example():
 
 def test_gradient_of_the_images():
     module = VGG19(width=2)
-    images = np.random.default_rng(0).standard_normal((2, 16, 16, 3))
+    images = np.random.default_rng(0).standard_normal((3, 16, 16, 3))
     variables = random_variables.draw(module, images)
     wide = module.clone(dtype=jnp.float64)
     gradients.assert_of_input_matches_differences(lambda x: wide.apply(variables, x), images)
