@@ -113,12 +113,12 @@ def check(arrays, meta):
             variables, ws, method="synthesis", capture_intermediates=True
         )
     )
-    # Two styles at once also show that images do not mix.
-    result, state = synthesize(variables, np.concatenate([arrays["ws"], truncated]))
+    # Three styles at once also show that images do not mix.
+    result, state = synthesize(variables, np.concatenate([arrays["ws"], truncated, arrays["ws"]]))
     expected, stride = parity.thinned(arrays, "img")
-    found = parity.nchw(result, 1, stride)[:1]
-    yield parity.compare("image", found, expected, noise["img"])
-    thin = parity.nchw(result)[1:, :, ::4, ::4]
+    found = parity.nchw(result, 1, stride)[::2]
+    yield parity.compare("image", found, expected.repeat(2, 0), noise["img"])
+    thin = parity.nchw(result)[1:2, :, ::4, ::4]
     yield parity.compare(
         "image truncated", thin, arrays["img_from_z_truncated_stride4"], noise["img"]
     )
