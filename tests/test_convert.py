@@ -211,7 +211,7 @@ def test_stylegan2_without_one_of_its_arrays():
     for name in state:
         if not name.endswith("resample_filter"):
             rest = {n: a for n, a in state.items() if n != name}
-            with pytest.raises(UserError, match="missing|unexpected"):
+            with pytest.raises(UserError, match=r"missing|unexpected"):
                 stylegan2_generator.from_state_dict(rest)
 
 
@@ -440,5 +440,5 @@ def test_weights_that_are_not_those_of_the_rule():
             if seed == 5:
                 np.testing.assert_array_equal(read(meta)["a.weight"], state["a.weight"])
             else:
-                with pytest.raises(UserError, match="weight_rule: .*has the file been changed"):
+                with pytest.raises(UserError, match=r"weight_rule: .*has the file been changed"):
                     read(meta)

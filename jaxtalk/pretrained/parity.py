@@ -60,7 +60,8 @@ def load(folder, name):
     if not file.exists():
         raise UserError(f"--golden: found no {file}, expected a directory with golden files")
     try:
-        with np.load(file, allow_pickle=False) as npz:
+        # Opened here, because np.load leaves a file open that turns out to be broken.
+        with open(file, "rb") as raw, np.load(raw, allow_pickle=False) as npz:
             return dict(npz), json.loads(file.with_suffix(".json").read_text())
     except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"--golden: {file} and its .json cannot be read: {error}") from None
