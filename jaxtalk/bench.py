@@ -11,12 +11,12 @@ clips (prior: a block of frames of each; train_step). Without --preset, the demo
 generator in the paper's, too.
 """
 
-import sys
+import functools
 
 from configs import styletalker
 from jaxtalk.benchmarks import command_line, measure, report
 from jaxtalk.benchmarks.parts import PARTS
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.command_line import run
 from jaxtalk.training.mesh import use_compilation_cache
 
 
@@ -51,10 +51,7 @@ def bench(args):
 
 def main(argv=None):
     """A user's fault is one line and exit status 1."""
-    try:
-        bench(command_line.parse(argv, __doc__))
-    except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(bench, functools.partial(command_line.parse, description=__doc__), argv)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,25 @@
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
-report.json says what was read, with the SHA-256 of each file. The config is that of the stage's
-paper preset with the file's architecture, or {network, model} where the network is no stage's.
---verify compares our network with numbers of the public one, on this machine.
+Weights are written as every stage writes them for the next, as weights.npz with their config (what
+training resumes from is an Orbax checkpoint, which has state of optimizers and loaders, too).
+The config is that of the stage's paper preset with the file's architecture, or {network, model}
+where the network is no stage's. report.json lists the tensors that were read, with the SHA-256 of
+each file. --verify compares our network with numbers of the public one, on this machine.
 """
 
-import argparse
 import importlib
-import sys
 
 from ml_collections import ConfigDict
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core import command_line
 from jaxtalk.pretrained import conversion, kinds, parity
 from jaxtalk.training.checkpoint import save_weights
 
 
 def parse(argv):
     """Command line -> namespace."""
-    parser = argparse.ArgumentParser("python -m jaxtalk.convert", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = command_line.Parser("jaxtalk.convert", __doc__)
     parser.add_argument("--list", action="store_true", help="print kinds, files and licences")
     parser.add_argument("--kind", help="which network")
     parser.add_argument("--input", help="the downloaded file")
@@ -34,7 +33,6 @@ def parse(argv):
     parser.add_argument("--output", help="the directory to write")
     parser.add_argument("--verify", action="store_true", help="compare with the reference network")
     parser.add_argument("--golden", help="directory of the numbers to compare with")
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     args = parser.parse_args(argv)
     needed = (args.golden,) if args.verify else (args.input, args.output)
     if not args.list and not all((args.kind, *needed)):
@@ -45,11 +43,15 @@ def parse(argv):
 def convert(args):
     """Writes weights.npz and report.json."""
     kind = kinds.find(args.kind)
-    state, arguments, digests = conversion.read(kind, filter(None, (args.input, args.input2)))
+    paths = [path for path in (args.input, args.input2) if path]
+    state, arguments, digests = conversion.read(kind, paths)
     config = ConfigDict({"network": args.kind, "model": kind.fields()})
     model = config.model
     if kind.stage:
         config = importlib.import_module(f"configs.{kind.stage}").get_config("paper")
+        for other in set(config.stages) - {kind.stage}:  # these weights say nothing of them
+            del config[other], config.pretrained[other]
+        config.stages = (kind.stage,)
         model = config[kind.stage].model
     kind.configure(model, state, arguments)
     networks, unused = conversion.convert(kind, state, model)
@@ -58,20 +60,19 @@ def convert(args):
     print(f"{args.output}: weights of {kind.stage or args.kind}, see {args.output}/report.json")
 
 
+def run(args):
+    """What the command line asks for."""
+    if args.list:
+        print("\n".join(f"{n}: {k.files} [{k.licence}]" for n, k in kinds.KINDS.items()))
+    elif args.verify:
+        print("\n".join(parity.verify(args.kind, kinds.find(args.kind).golden, args.golden)))
+    else:
+        convert(args)
+
+
 def main(argv=None):
     """A user's fault is one line and exit status 1."""
-    args = parse(argv)
-    try:
-        if args.list:
-            print("\n".join(f"{n}: {k.files} [{k.licence}]" for n, k in kinds.KINDS.items()))
-        elif args.verify:
-            print("\n".join(parity.verify(args.kind, kinds.find(args.kind).golden, args.golden)))
-        else:
-            convert(args)
-    except (UserError, OSError) as error:
-        if args.debug:
-            raise
-        sys.exit(f"error: {error}")
+    command_line.run(run, parse, argv)
 
 
 if __name__ == "__main__":

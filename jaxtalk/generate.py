@@ -6,11 +6,9 @@
 The video carries the sound and a note that it is synthetic. It appears when it is complete.
 """
 
-import argparse
-import sys
 import time
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core import command_line
 from jaxtalk.media.files import check_replaces_none
 from jaxtalk.media.video import FPS
 from jaxtalk.media.video_writer import VideoWriter, synthetic_note
@@ -20,11 +18,7 @@ from jaxtalk.training.mesh import use_compilation_cache
 
 def parse(argv):
     """Command line -> namespace."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxtalk.generate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.Parser("jaxtalk.generate", __doc__)
     parser.add_argument("--checkpoint", required=True, help='a work directory, or "bundle"')
     parser.add_argument("--image", required=True, help="the portrait")
     parser.add_argument("--audio", required=True, help="speech: an audio or video file")
@@ -33,7 +27,6 @@ def parse(argv):
     parser.add_argument("--seed", type=int, default=0, help="another seed, another motion")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 = likeliest motion")
     parser.add_argument("--chunk_frames", type=int, default=BLOCK_FRAMES, help="frames at a time")
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser.parse_args(argv)
 
 
@@ -65,13 +58,7 @@ def generate(args):
 
 def main(argv=None):
     """A user's fault is one line and exit status 1."""
-    args = parse(argv)
-    try:
-        generate(args)
-    except (UserError, OSError) as error:  # OSError: a disk that is full, for one
-        if args.debug:
-            raise
-        sys.exit(f"error: {error}")
+    command_line.run(generate, parse, argv)
 
 
 if __name__ == "__main__":

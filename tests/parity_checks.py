@@ -26,6 +26,7 @@ from jaxtalk.ops.gaussian_downsample import gaussian_downsample
 from jaxtalk.pretrained import basel, kinds, parity, resnet50, syncnet_cz, vgg19, weight_rule
 from jaxtalk.pretrained.parity import compare
 from jaxtalk.pretrained.stylegan2 import discriminator_from_state_dict
+from jaxtalk.pretrained.torch_layout import StateDict
 from jaxtalk.systems.styletalker.block import Smoothing, gaussian_kernel
 from tests import loss_checks, metric_checks
 
@@ -52,21 +53,14 @@ def check_mel(arrays, meta):
     yield compare("filters", mel.mel_filters(), arrays["mel_fb"], 1e-9)
 
 
-def lstm_params(arrays, prefix, num_layers):
-    """torch.nn.LSTM's tensors -> the parameters of ours."""
-    params = {}
-    for i in range(num_layers):
-        bias = arrays[f"{prefix}bias_ih_l{i}"] + arrays[f"{prefix}bias_hh_l{i}"]
-        params |= {
-            f"input_kernel_{i}": arrays[f"{prefix}weight_ih_l{i}"].T,
-            f"recurrent_kernel_{i}": arrays[f"{prefix}weight_hh_l{i}"].T,
-            f"bias_{i}": bias,
-        }
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
+def lstm_params(arrays, name, num_layers):
+    """Parameters of our LSTM from a golden file's arrays."""
+    state = StateDict({n.replace("/", "."): a for n, a in arrays.items()})
+    return state.lstm(name.replace("/", "."), num_layers)
 
 
 def _check_lstm(arrays, noise):
-    lstm, variables = LSTM(6, 2), {"params": lstm_params(arrays, "lstm/", 2)}
+    lstm, variables = LSTM(6, 2), {"params": lstm_params(arrays, "lstm", 2)}
     carry = tuple(jnp.asarray(arrays[f"lstm/{k}"], jnp.float32) for k in ("h0", "c0"))
     y, (h, c) = lstm.apply(variables, arrays["lstm/x"], carry)
     yield compare("lstm/y", y, arrays["lstm/y"], noise)
@@ -83,7 +77,7 @@ def _check_flow(arrays, noise):
         out = {leaf: arrays[f"flow/{step}/proj_{leaf}"] for leaf in ("weight", "bias")}
         out = {"kernel": out["weight"].T, "bias": out["bias"]}
         out = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), out)
-        lstm = lstm_params(arrays, f"flow/{step}/lstm/", 1)
+        lstm = lstm_params(arrays, f"flow/{step}/lstm", 1)
         steps.append(({"params": {"lstm": lstm, "out": out}}, arrays[f"flow/{step}/perm"]))
     x = jnp.asarray(arrays["flow/x"], jnp.float32)
     for variables, order in steps:

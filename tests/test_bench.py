@@ -6,6 +6,7 @@ import pytest
 
 from jaxtalk import bench
 from jaxtalk.benchmarks import report
+from jaxtalk.core.errors import UserError
 from tests import tiny_talker
 
 
@@ -124,3 +125,5 @@ def test_faults_are_told_in_one_line(flags, words, tmp_path):
     assert line.startswith("error: ")
     assert "\n" not in line
     assert words.format(tmp=tmp_path) in line
+    with pytest.raises(UserError):
+        bench.main(["--debug", *(flag.format(tmp=tmp_path) for flag in flags)])

@@ -15,10 +15,18 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.stylegan2_generator import Generator as StyleGAN2Generator
 from jaxtalk.nn.stylegan3 import Generator
-from jaxtalk.pretrained import conversion, kinds, parity, psp, stylegan2_generator, stylegan3
+from jaxtalk.pretrained import (
+    conversion,
+    kinds,
+    parity,
+    psp,
+    stylegan2_generator,
+    stylegan3,
+    weight_rule,
+)
 from jaxtalk.pretraining.psp import make_encode
 from jaxtalk.training import checkpoint
-from tests import golden_files, torch_files, torch_writer, weight_rule
+from tests import golden_files, torch_files, torch_writer
 
 
 def run(output, kind, *inputs):
@@ -90,9 +98,8 @@ def test_stylegan3_brings_its_architecture(tmp_path, name, fields):
     assert networks.keys() == {"generator"}
     same = jax.tree.map(np.array_equal, networks["generator"], stylegan3.from_state_dict(state))
     assert all(jax.tree.leaves(same))
-    assert report["missing"] == [] and report["num_tensors_read"] + len(report["unused"]) == len(
-        state
-    )
+    assert report["missing"] == []
+    assert report["read"].keys() | report["unused"].keys() == state.keys()
     assert all(name.endswith(("up_filter", "down_filter")) for name in report["unused"])
     Generator(**config.stylegan3.model.generator)
 
@@ -199,6 +206,15 @@ def test_stylegan2_becomes_a_network_of_its_own(tmp_path, of_ada, clamp):
     assert images.shape == (1, 16, 16, 3) and np.isfinite(images).all()
 
 
+def test_stylegan2_without_one_of_its_arrays():
+    state = stylegan2_state(6)
+    for name in state:
+        if not name.endswith("resample_filter"):
+            rest = {n: a for n, a in state.items() if n != name}
+            with pytest.raises(UserError, match=r"missing|unexpected"):
+                stylegan2_generator.from_state_dict(rest)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -230,7 +246,7 @@ def test_iresnet_brings_its_architecture(tmp_path, capsys):
     wrong = failure(
         "--kind=vgg19", f"--input={tmp_path / 'other.pth'}", f"--output={tmp_path / 'x'}"
     )
-    assert "'features.0.weight' is missing" in wrong and not (tmp_path / "x").exists()
+    assert "missing ('features.0.weight', " in wrong and not (tmp_path / "x").exists()
 
 
 def psp_state():
@@ -299,7 +315,10 @@ def failure(*arguments):
 def test_faults_are_one_line(folder, tmp_path):
     out = tmp_path / "out"
     wrong = failure("--kind=arcface", f"--input={folder / 'vgg.pth'}", f"--output={out}")
-    assert wrong.startswith("error: state dict: 'input_layer.1.running_mean' is missing")
+    assert wrong.startswith(
+        "error: state dict: 278 missing ('input_layer.1.weight', 'input_layer.1.bias', "
+        "'input_layer.1.running_mean', ...), 5 unexpected ('lin0.model.1.weight', "
+    )
     assert "found 5 arrays (lin0.model.1.weight, " in wrong
     assert "expected model_ir_se50.pth" in wrong
     (tmp_path / "cut.pth").write_bytes((folder / "vgg16.pth").read_bytes()[:-1000])
@@ -316,12 +335,14 @@ def test_faults_are_one_line(folder, tmp_path):
         ("--kind=lpips", f"--input={folder}", f"--output={out}"),
         ("--kind=stylegan3", f"--input={file}", f"--output={out}"),
         ("--kind=psp", f"--input={file}", f"--output={out}"),
+        ("--kind=vgg19", f"--input={file}", f"--input2={file}", f"--output={out}"),
     ):
         others.append(failure(*arguments))
     assert f"found 'arcfase', expected one of {', '.join(kinds.KINDS)}" in others[0]
     assert "is no file" in others[1]
     assert "expected a pickle of stylegan2-ada-pytorch or stylegan3" in others[2]
     assert "expected psp_ffhq_encode.pt" in others[3]
+    assert "--input2: found " in others[4] and "expected one file: torchvision's vgg19" in others[4]
     for message in (wrong, cut, taken, *others):
         assert "\n" not in message
     assert not out.exists()
@@ -340,7 +361,7 @@ def test_unexpected_names_and_other_widths_are_refused():
     lpips, model = kinds.KINDS["lpips"], perceptual_config.stage_config("demo").model
     _, unused = conversion.convert(lpips, state, model)
     assert not unused
-    with pytest.raises(UserError, match=r"1 unexpected names, the first is 'extra\.bias'"):
+    with pytest.raises(UserError, match=r"1 unexpected \('extra\.bias'\)"):
         conversion.convert(lpips, {**state, "extra.bias": np.zeros(1)}, model)
     paper = perceptual_config.stage_config("paper").model
     with pytest.raises(UserError, match=r"found \(8,\), expected \(64,\); is it another size"):
@@ -353,10 +374,12 @@ def test_list_and_what_is_left_out(capsys):
     assert [line.split(":")[0] for line in lines] == [*kinds.KINDS]
     for line, kind in zip(lines, kinds.KINDS.values()):
         assert kind.files in line and kind.licence and kind.licence in line
-    assert failure("--kind=lpips") == "2"
-    assert "give --kind, --input and --output" in capsys.readouterr().err
-    assert failure("--kind=lpips", "--verify") == "2"
-    assert "--kind, --verify and --golden" in capsys.readouterr().err
+    for arguments in (("--kind=lpips",), ("--kind=lpips", "--verify")):
+        expected = "error: give --kind, --input and --output; --kind, --verify and --golden; or "
+        assert failure(*arguments).startswith(expected)
+    assert failure("--kinds=lpips") == "error: unrecognized arguments: --kinds=lpips"
+    with pytest.raises(UserError, match="give --kind"):
+        convert.main(["--debug"])
 
 
 def test_verify(monkeypatch, capsys, tmp_path):
@@ -377,3 +400,45 @@ def test_verify(monkeypatch, capsys, tmp_path):
     )
     assert "found none of lpips_vgg" in failure(*arguments[:2], f"--golden={tmp_path}")
     assert "found 'x', expected one of" in failure("--kind=x", *arguments[1:])
+
+
+def test_golden_files_that_are_broken(monkeypatch, tmp_path):
+    arguments = ["--kind=lpips", "--verify", f"--golden={tmp_path}"]
+    data = (golden_files.FOLDER / "lpips_vgg.npz").read_bytes()
+    meta = (golden_files.FOLDER / "lpips_vgg.json").read_text()
+    npz, description = tmp_path / "lpips_vgg.npz", tmp_path / "lpips_vgg.json"
+    for broken, text in (
+        (data[:-100], meta),
+        (data[:100], meta),
+        (b"", meta),
+        (data[:5000] + bytes(100) + data[5100:], meta),
+        (data, meta[:-9]),
+    ):
+        npz.write_bytes(broken)
+        description.write_text(text)
+        assert f"--golden: {npz} and its .json cannot be read" in failure(*arguments)
+    description.unlink()
+    assert "lpips_vgg.json" in failure(*arguments)
+    description.write_text("{}")
+    npz.write_bytes(data)
+    assert "lpips_vgg in" in failure(*arguments) and "lacks 'state'" in failure(*arguments)
+
+
+def test_weights_that_are_not_those_of_the_rule():
+    state = weight_rule.weights({"a.weight": (3, 4)}, 5)
+    table = {n: [a.shape, "float32", a.sum(dtype=np.float64)] for n, a in state.items()}
+    described = {
+        "tensors_[shape,dtype,sum]": table,
+        "sha256_sorted_name_then_bytes": weight_rule.checksum(state),
+    }
+    for seed in (5, 6):
+        meta = {"state": described, "weight_rule": {"seed": seed, "gain": 1.0}}
+        for read in (
+            weight_rule.from_meta,
+            lambda m: weight_rule.from_table(m["state"], m["weight_rule"]["seed"]),
+        ):
+            if seed == 5:
+                np.testing.assert_array_equal(read(meta)["a.weight"], state["a.weight"])
+            else:
+                with pytest.raises(UserError, match=r"weight_rule: .*has the file been changed"):
+                    read(meta)

@@ -19,6 +19,7 @@ from jaxtalk.media.image import write_png
 from jaxtalk.media.video import decode_frames
 from jaxtalk.nn.psp import Encoder, style_codes
 from jaxtalk.talker import Talker
+from jaxtalk.training import recipe
 from jaxtalk.training.checkpoint import load_weights
 from tests import tiny_corpus
 
@@ -126,6 +127,8 @@ def test_every_stage_was_trained(run):
         assert any(name.startswith("eval/") for name in values)
         assert np.isfinite(list(values.values())).all(), values
         assert list((workdir / stage / "previews").rglob("*.png")) or stage == "syncnet"
+        networks, config = load_weights(workdir / stage / "weights")
+        assert set(recipe.make_stage(config, stage)[1].exports) <= networks.keys()
 
 
 def test_cached_codes_are_those_of_the_trained_encoder(run):

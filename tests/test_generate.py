@@ -283,7 +283,12 @@ def test_debug_shows_where_it_comes_from(files, loaded, tmp_path):
         generate.main(["--debug", *(f"--{name}={value}" for name, value in options.items())])
 
 
-def test_misspelt_option_is_named(files, capsys):
-    with pytest.raises(SystemExit):
-        run(files, sead=1)
-    assert "--sead" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ({"sead": 1}, "unrecognized arguments: --sead=1"),
+        ({"seed": "one"}, "--seed: invalid int value: 'one'"),
+    ],
+)
+def test_misspelt_option_is_named(files, flag, words):
+    assert failure(files, **flag) == f"error: {words}"

@@ -15,7 +15,8 @@ import types
 
 import numpy as np
 
-from tests import golden_files, torch_writer, weight_rule
+from jaxtalk.pretrained import weight_rule
+from tests import golden_files, torch_writer
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 GENERATOR_BUFFERS = ("freqs", "phases", "transform", "w_avg", "magnitude_ema")

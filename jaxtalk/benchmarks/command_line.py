@@ -3,14 +3,7 @@
 import argparse
 
 from jaxtalk.benchmarks.parts import PARTS
-from jaxtalk.core.errors import UserError
-
-
-class Parser(argparse.ArgumentParser):
-    """Tells of a fault by UserError, without the usage."""
-
-    def error(self, message):
-        raise UserError(message.removeprefix("argument "))
+from jaxtalk.core.command_line import Parser
 
 
 def one_of(choices):
@@ -38,8 +31,7 @@ def parse(argv, description):
     Raises:
       UserError: anything wrong with it.
     """
-    parser = Parser("python -m jaxtalk.bench", description=description)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("jaxtalk.bench", description)
     parser.add_argument("--part", action="append", type=one_of(PARTS), help=", ".join(PARTS))
     parser.add_argument("--batch", type=positive, default=1)
     parser.add_argument("--preset", type=one_of(("demo", "paper")), help="demo or paper")

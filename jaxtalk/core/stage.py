@@ -34,6 +34,8 @@ class Stage:
         [N, T, H, W, 3] in [-1, 1]} for picture grids and short clips.
       export: (state, frozen) -> network name -> variables: all that later stages and `Talker`
         take from this stage, complete in itself.
+      exports: names of those networks that later stages and `Talker` do take, by which weights that
+        a user names are recognised.
       flags_at: step (int) -> flags, e.g. whether the lazy regulariser runs.
       best: (metric name, "min" | "max") by which the best checkpoint is chosen.
     """
@@ -46,5 +48,6 @@ class Stage:
     eval_step: Callable
     preview: Callable
     export: Callable
+    exports: tuple[str, ...] = ()
     flags_at: Callable[[int], Any] = no_flags
     best: tuple[str, str] = ("loss", "min")

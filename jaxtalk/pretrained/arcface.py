@@ -19,18 +19,18 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state)
-    backbone, stats = ir_se.backbone(state)
-    norm, norm_stats = state.batch_norm("output_layer.0")
-    affine, embedding_stats = state.batch_norm("output_layer.4")
-    params = {
-        "backbone": backbone,
-        "norm": norm,
-        "dense": state.dense_of_map("output_layer.3", norm["scale"].size),
-    }
-    if affine:
-        params["dense"], embedding_stats = _folded(params["dense"], affine, embedding_stats)
-    state.finish()
+    with StateDict(state) as state:
+        backbone, stats = ir_se.backbone(state)
+        norm, norm_stats = state.batch_norm("output_layer.0")
+        embedding_stats = state.statistics("output_layer.4")
+        params = {
+            "backbone": backbone,
+            "norm": norm,
+            "dense": state.dense_of_map("output_layer.3", norm["scale"].size),
+        }
+        if "output_layer.4.weight" in state or "output_layer.4.bias" in state:
+            affine = state.norm("output_layer.4")
+            params["dense"], embedding_stats = _folded(params["dense"], affine, embedding_stats)
     stats = {"backbone": stats, "norm": norm_stats, "embedding_norm": embedding_stats}
     return {"params": params, "batch_stats": stats}
 

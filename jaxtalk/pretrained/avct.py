@@ -20,35 +20,34 @@ def keypoints_from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state, ignore=IGNORED)
-    norm, norm_stats = state.batch_norm("audio_embedding.1")
-    params = {
-        "phoneme_embedding": {"embedding": state.array("embedding.weight", 2)},
-        "audio_conv0": _transposed(state, "audio_embedding.0"),
-        "audio_norm": norm,
-        "audio_conv1": state.conv("audio_embedding.3"),
-        "norm": transformer.layer_norm(state, "transformer.decoder.norm"),
-        "position": state.dense("kp"),
-        "jacobian": state.dense("jacobian"),
-    }
-    stats = {"audio_norm": norm_stats}
-    for ours, name in (
-        ("source_encoder", "feature_extract"),
-        ("target_encoder", "decodefeature_extract"),
-    ):
-        blocks = {f"block_{i}": _down_block(state, f"{name}.{i}") for i in range(5)}
-        params[ours] = {block: pair[0] for block, pair in blocks.items()}
-        stats[ours] = {block: pair[1] for block, pair in blocks.items()}
-    for half, layer in (
-        ("encoder", transformer.encoder_layer),
-        ("decoder", transformer.decoder_layer),
-    ):
-        for i in itertools.count():
-            name = f"transformer.{half}.layers.{i}"
-            if i and f"{name}.linear1.weight" not in state:
-                break
-            params[f"{half}_{i}"] = layer(state, name)
-    state.finish()
+    with StateDict(state, ignore=IGNORED) as state:
+        norm, norm_stats = state.batch_norm("audio_embedding.1")
+        params = {
+            "phoneme_embedding": {"embedding": state.array("embedding.weight", 2)},
+            "audio_conv0": state.conv_transposed("audio_embedding.0"),
+            "audio_norm": norm,
+            "audio_conv1": state.conv("audio_embedding.3"),
+            "norm": state.norm("transformer.decoder.norm"),
+            "position": state.dense("kp"),
+            "jacobian": state.dense("jacobian"),
+        }
+        stats = {"audio_norm": norm_stats}
+        for ours, name in (
+            ("source_encoder", "feature_extract"),
+            ("target_encoder", "decodefeature_extract"),
+        ):
+            blocks = {f"block_{i}": _down_block(state, f"{name}.{i}") for i in range(5)}
+            params[ours] = {block: pair[0] for block, pair in blocks.items()}
+            stats[ours] = {block: pair[1] for block, pair in blocks.items()}
+        for half, layer in (
+            ("encoder", transformer.encoder_layer),
+            ("decoder", transformer.decoder_layer),
+        ):
+            for i in itertools.count():
+                name = f"transformer.{half}.layers.{i}"
+                if i and f"{name}.linear1.weight" not in state:
+                    break
+                params[f"{half}_{i}"] = layer(state, name)
     return {"params": params, "batch_stats": stats}
 
 
@@ -58,29 +57,15 @@ def pose_from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state)
-    params, stats = {"output": state.dense("output")}, {}
-    for kind in ("pose", "audio"):
-        prefix = f"em_{kind}.resnet."
-        trunk = resnet.trunk(state, prefix, bottleneck=False)
-        params[f"{kind}_trunk"], stats[f"{kind}_trunk"] = trunk
-        params[f"{kind}_dense"] = state.dense(f"{prefix}fc")
-    params["lstm"] = {}
-    for i in (0, 1):
-        params["lstm"] |= {
-            f"input_kernel_{i}": state.array(f"lstm.weight_ih_l{i}", 2).T,
-            f"recurrent_kernel_{i}": state.array(f"lstm.weight_hh_l{i}", 2).T,
-            f"bias_{i}": state.array(f"lstm.bias_ih_l{i}", 1)
-            + state.array(f"lstm.bias_hh_l{i}", 1),
-        }
-    state.finish()
+    with StateDict(state) as state:
+        params, stats = {"output": state.dense("output")}, {}
+        for kind in ("pose", "audio"):
+            prefix = f"em_{kind}.resnet."
+            trunk = resnet.trunk(state, prefix, bottleneck=False)
+            params[f"{kind}_trunk"], stats[f"{kind}_trunk"] = trunk
+            params[f"{kind}_dense"] = state.dense(f"{prefix}fc")
+        params["lstm"] = state.lstm("lstm", 2)
     return {"params": params, "batch_stats": stats}
-
-
-def _transposed(state, name):
-    """[I, O, h, w] of a transposed convolution -> the plain one of stride 1 that equals it."""
-    kernel = state.array(f"{name}.weight", 4)[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
 
 
 def _down_block(state, name):

@@ -85,10 +85,11 @@ class Kind:
 
     Attributes:
       files: what the inputs are, in words.
-      licence: of the public weights, in words.
+      licence: of the code that the weights come with, and of the weights, in words.
       parts: name under which a network is saved -> `Part`; that of the stage's export if there is a
         stage.
       stage: the stage for whose weights they stand in, "" if there is none (yet).
+      num_inputs: how many files there are at most.
       read: path -> (name -> array, arguments that the network was made with).
       configure: sets the values of `Part.build` by (model, name -> array, arguments), where the
         architecture comes from the file.
@@ -100,6 +101,7 @@ class Kind:
     licence: str
     parts: dict[str, Part]
     stage: str = ""
+    num_inputs: int = 1
     read: Callable = read_state_dict
     configure: Callable = lambda model, state, arguments: None
     others: Callable = lambda state, model: {}
@@ -111,12 +113,15 @@ class Kind:
 
 
 def read(kind, paths):
-    """(name -> array of all files together, arguments of the network, path -> SHA-256).
+    """(name -> array of all files together, arguments of the network, (path, SHA-256) of each).
 
     Raises:
-      UserError: a file cannot be read, or two have arrays of the same name.
+      UserError: a file cannot be read, there are more than the kind has, or two have arrays of the
+        same name.
     """
-    state, arguments, digests = {}, {}, {}
+    if len(paths) > kind.num_inputs:
+        raise UserError(f"--input2: found {paths[-1]}, expected one file: {kind.files}")
+    state, arguments, digests = {}, {}, []
     for path in paths:
         found, made_with = kind.read(path)
         if twice := state.keys() & found.keys():
@@ -124,7 +129,7 @@ def read(kind, paths):
         state |= found
         arguments |= made_with
         with open(path, "rb") as file:
-            digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+            digests.append((path, hashlib.file_digest(file, "sha256").hexdigest()))
     return state, arguments, digests
 
 
@@ -173,7 +178,7 @@ def convert_part(part, state, values, files):
         raise UserError(
             f"{error}; found {len(state)} arrays ({some}, ...); expected {files}"
         ) from None
-    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(
             f"state dict: arrays whose shapes do not go together ({reason}); expected {files}"
@@ -199,12 +204,14 @@ def write_report(output, kind, state, digests, unused, networks):
       unused: see `convert`.
       networks: name -> variables.
     """
+    unread = set(unused)
     report = {
         "kind": kind,
-        "sha256": {os.path.basename(path): digest for path, digest in digests.items()},
-        "num_tensors_read": len(state) - len(unused),
-        "unused": unused,
-        "missing": [],  # with anything missing, nothing is converted
+        "inputs": [{"file": os.path.basename(p), "sha256": digest} for p, digest in digests],
+        "read": {n: _described(array) for n, array in sorted(state.items()) if n not in unread},
+        "unused": {name: _described(state[name]) for name in unused},
+        # Networks of the stage that the files do not have; in parts, none is converted.
+        "missing": [n for n, variables in networks.items() if "params" not in variables],
         "num_parameters": sum(
             leaf.size
             for variables in networks.values()
@@ -214,6 +221,11 @@ def write_report(output, kind, state, digests, unused, networks):
     temporary = pathlib.Path(output) / ".report.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
     temporary.replace(temporary.with_name("report.json"))
+
+
+def _described(array):
+    array = np.asarray(array)
+    return f"{array.dtype} {list(array.shape)}"
 
 
 def _shapes(variables):

@@ -30,14 +30,13 @@ def keypoint_detector_from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state, IGNORED)
-    hourglass, stats = _hourglass(state, "predictor")
-    params = {
-        "hourglass": hourglass,
-        "heatmap": state.conv("kp"),
-        "jacobian": state.conv("jacobian"),
-    }
-    state.finish()
+    with StateDict(state, IGNORED) as state:
+        hourglass, stats = _hourglass(state, "predictor")
+        params = {
+            "hourglass": hourglass,
+            "heatmap": state.conv("kp"),
+            "jacobian": state.conv("jacobian"),
+        }
     return {"params": params, "batch_stats": {"hourglass": stats}}
 
 
@@ -53,30 +52,29 @@ def generator_from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state, IGNORED)
-    motion = "dense_motion_network"
-    hourglass, hourglass_stats = _hourglass(state, f"{motion}.hourglass")
-    params = {
-        "dense_motion": {
-            "hourglass": hourglass,
-            "mask": state.conv(f"{motion}.mask"),
-            "occlusion": state.conv(f"{motion}.occlusion"),
-        },
-        "final": state.conv("final"),
-    }
-    stats = {"dense_motion": {"hourglass": hourglass_stats}}
-    params["first"], stats["first"] = _block(state, "first")
-    for ours, theirs in (("down", "down_blocks"), ("up", "up_blocks")):
-        _blocks(state, ours, theirs, params, stats)
-    for i in itertools.count():
-        theirs, ours = f"bottleneck.r{i}", f"bottleneck_{i}"
-        if f"{theirs}.conv1.weight" not in state:
-            break
-        params[ours] = {conv: state.conv(f"{theirs}.{conv}") for conv in ("conv1", "conv2")}
-        stats[ours] = {}
-        for norm in ("norm1", "norm2"):
-            params[ours][norm], stats[ours][norm] = state.batch_norm(f"{theirs}.{norm}")
-    state.finish()
+    with StateDict(state, IGNORED) as state:
+        motion = "dense_motion_network"
+        hourglass, hourglass_stats = _hourglass(state, f"{motion}.hourglass")
+        params = {
+            "dense_motion": {
+                "hourglass": hourglass,
+                "mask": state.conv(f"{motion}.mask"),
+                "occlusion": state.conv(f"{motion}.occlusion"),
+            },
+            "final": state.conv("final"),
+        }
+        stats = {"dense_motion": {"hourglass": hourglass_stats}}
+        params["first"], stats["first"] = _block(state, "first")
+        for ours, theirs in (("down", "down_blocks"), ("up", "up_blocks")):
+            _blocks(state, ours, theirs, params, stats)
+        for i in itertools.count():
+            theirs, ours = f"bottleneck.r{i}", f"bottleneck_{i}"
+            if f"{theirs}.conv1.weight" not in state:
+                break
+            params[ours] = {conv: state.conv(f"{theirs}.{conv}") for conv in ("conv1", "conv2")}
+            stats[ours] = {}
+            for norm in ("norm1", "norm2"):
+                params[ours][norm], stats[ours][norm] = state.batch_norm(f"{theirs}.{norm}")
     return {"params": params, "batch_stats": stats}
 
 

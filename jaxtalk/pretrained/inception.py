@@ -18,16 +18,15 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict({n: a for n, a in state.items() if not n.startswith(UNUSED)})
-    images = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
-    layers = jax.eval_shape(Inception().init, jax.random.key(0), images)["params"]
-    params, stats = {}, {}
-    for layer in layers:
-        name = layer.replace("_branch", ".branch")
-        norm, norm_stats = state.batch_norm(f"{name}.bn")
-        params[layer] = {"conv": state.conv(f"{name}.conv"), "bn": norm}
-        stats[layer] = {"bn": norm_stats}
-    state.finish()
+    with StateDict({n: a for n, a in state.items() if not n.startswith(UNUSED)}) as state:
+        images = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
+        layers = jax.eval_shape(Inception().init, jax.random.key(0), images)["params"]
+        params, stats = {}, {}
+        for layer in layers:
+            name = layer.replace("_branch", ".branch")
+            norm, norm_stats = state.batch_norm(f"{name}.bn")
+            params[layer] = {"conv": state.conv(f"{name}.conv", bias=False), "bn": norm}
+            stats[layer] = {"bn": norm_stats}
     return {"params": params, "batch_stats": stats}
 
 

@@ -11,7 +11,7 @@ def backbone(state):
     """
     norm, norm_stats = state.batch_norm("input_layer.1")
     params = {
-        "stem_conv": state.conv("input_layer.0"),
+        "stem_conv": state.conv("input_layer.0", bias=False),
         "stem_norm": norm,
         "stem_prelu": {"alpha": state.array("input_layer.2.weight", 1)},
     }
@@ -26,16 +26,18 @@ def _block(state, name):
     norm2, stats2 = state.batch_norm(f"{name}.res_layer.4")
     params = {
         "norm1": norm1,
-        "conv1": state.conv(f"{name}.res_layer.1"),
+        "conv1": state.conv(f"{name}.res_layer.1", bias=False),
         "prelu": {"alpha": state.array(f"{name}.res_layer.2.weight", 1)},
-        "conv2": state.conv(f"{name}.res_layer.3"),
+        "conv2": state.conv(f"{name}.res_layer.3", bias=False),
         "norm2": norm2,
     }
     stats = {"norm1": stats1, "norm2": stats2}
     if f"{name}.res_layer.5.fc1.weight" in state:
-        params["se"] = {fc: state.conv1x1(f"{name}.res_layer.5.{fc}") for fc in ("fc1", "fc2")}
+        params["se"] = {
+            fc: state.conv1x1(f"{name}.res_layer.5.{fc}", bias=False) for fc in ("fc1", "fc2")
+        }
     if f"{name}.shortcut_layer.0.weight" in state:
-        params["shortcut_conv"] = state.conv1x1(f"{name}.shortcut_layer.0")
+        params["shortcut_conv"] = state.conv1x1(f"{name}.shortcut_layer.0", bias=False)
         params["shortcut_norm"], stats["shortcut_norm"] = state.batch_norm(
             f"{name}.shortcut_layer.1"
         )

@@ -45,7 +45,7 @@ from jaxtalk.pretrained import (
 )
 from jaxtalk.pretrained.conversion import Kind, Part, public_fields, public_part, reader
 
-NVIDIA = "NVIDIA Source Code License: non-commercial"
+NVIDIA = "code and weights: NVIDIA Source Code License, non-commercial"
 
 
 def _floats(*shape):
@@ -151,7 +151,8 @@ _ANIMATOR = public_part(
 KINDS = {
     "lpips": Kind(
         "torchvision's vgg16 and LPIPS v0.1 vgg.pth (two files), or the whole LPIPS module",
-        "BSD 3-Clause (torchvision), BSD 2-Clause (LPIPS)",
+        "code: BSD 3-Clause (torchvision), BSD 2-Clause (LPIPS); weights: see the "
+        "repositories, the trunk's were trained on ImageNet",
         {
             "lpips": Part(
                 lpips.from_state_dict,
@@ -159,11 +160,12 @@ KINDS = {
             )
         },
         stage="perceptual",
+        num_inputs=2,
         golden={"lpips_vgg": lpips.check},
     ),
     "arcface": Kind(
         "model_ir_se50.pth, the recogniser of pSp's identity loss",
-        "MIT (InsightFace_Pytorch, code); its training data for research only",
+        "code: MIT (InsightFace_Pytorch); weights: see the repository",
         {
             "arcface": Part(
                 arcface.from_state_dict,
@@ -209,7 +211,8 @@ KINDS = {
     "psp": Kind(
         "psp_ffhq_encode.pt of pixel2style2pixel: the encoder and the mean code; its StyleGAN2 "
         "decoder is left out; of one for a StyleGAN3, the generator's .pkl is the second file",
-        "MIT (code and weights of pixel2style2pixel); trained on FFHQ, CC BY-NC-SA 4.0",
+        "code: MIT (pixel2style2pixel); weights: see the repository, trained on FFHQ, which is "
+        "CC BY-NC-SA 4.0",
         {
             "encoder": Part(
                 psp.from_state_dict,
@@ -220,6 +223,7 @@ KINDS = {
             )
         },
         stage="psp",
+        num_inputs=2,
         read=_read_psp,
         configure=_configure_psp,
         others=_generator_of_psp,
@@ -227,13 +231,13 @@ KINDS = {
     ),
     "vgg19": Kind(
         "torchvision's vgg19 (vgg19-dcbb9e9d.pth)",
-        "BSD 3-Clause (torchvision); trained on ImageNet, non-commercial research",
+        "code: BSD 3-Clause (torchvision); weights: see the repository, trained on ImageNet",
         {"vgg19": public_part(vgg19.from_state_dict, VGG19, _floats(1, 16, 16, 3))},
         golden={"vgg19_features": vgg19.check},
     ),
     "wav2lip_syncnet": Kind(
         "lipsync_expert.pth, the lip-sync expert of Wav2Lip",
-        "non-commercial: trained on LRS2 (Wav2Lip)",
+        "code and weights: personal, research, non-commercial use (Wav2Lip); trained on LRS2",
         {
             "wav2lip_syncnet": public_part(
                 wav2lip_syncnet.from_state_dict,
@@ -245,7 +249,7 @@ KINDS = {
     ),
     "syncnet": Kind(
         "syncnet_v2.model of syncnet_python",
-        "MIT (syncnet_python)",
+        "code: MIT (syncnet_python); weights: see the repository",
         {
             "syncnet": public_part(
                 syncnet_cz.from_state_dict,
@@ -257,7 +261,7 @@ KINDS = {
     ),
     "iresnet": Kind(
         "backbone.pth of InsightFace's arcface_torch, iresnet 18, 34, 50, 100 or 200",
-        "MIT (code); weights for non-commercial research only (InsightFace)",
+        "code: MIT (InsightFace); weights: non-commercial research only",
         {
             "iresnet": Part(
                 iresnet.from_state_dict,
@@ -273,7 +277,7 @@ KINDS = {
     ),
     "first_order": Kind(
         "vox-cpk.pth.tar of the first-order motion model: key-point detector and generator",
-        "CC BY-NC 4.0 (first-order-model)",
+        "code: MIT, in old versions CC BY-NC 4.0 (first-order-model); weights: see the repository",
         {"keypoint_detector": _DETECTOR, "generator": _ANIMATOR},
         read=reader("kp_detector", "generator"),
         golden={"fom_vox_small": first_order.check, "fom_vox_full": first_order.check},
@@ -294,7 +298,8 @@ KINDS = {
     ),
     "pirenderer": Kind(
         "a checkpoint of PIRenderer, or StyleTalk's renderer_checkpoint.pt; its net_G_ema",
-        "none stated by PIRender, ask its authors; its code builds on non-commercial code",
+        "code and weights: no licence in PIRender's repository, ask its authors; "
+        "of StyleTalk's renderer: see its repository",
         {
             "pirenderer": public_part(
                 pirenderer.from_state_dict, FaceRenderer, _IMAGES, _floats(1, 27, 73)
@@ -305,7 +310,7 @@ KINDS = {
     ),
     "styletalk": Kind(
         "styletalk_checkpoint.pth of StyleTalk",
-        "none known to this project, ask its authors",
+        "code: MIT (StyleTalk); weights: see the repository",
         {
             "styletalk": public_part(
                 styletalk.from_state_dict, StyleTalk, _integers(1, 1, 11), _floats(1, 64, 64)
@@ -316,7 +321,7 @@ KINDS = {
     ),
     "avct": Kind(
         "generator.ckpt of AVCT: speech to key points, key-point detector and generator",
-        "none stated by AVCT, ask its authors",
+        "code and weights: no licence in AVCT's repository, ask its authors",
         {
             "audio_to_keypoints": public_part(
                 avct.keypoints_from_state_dict,
@@ -333,7 +338,7 @@ KINDS = {
     ),
     "avct_pose": Kind(
         "audio2pose.ckpt of AVCT: speech to head poses",
-        "none stated by AVCT, ask its authors",
+        "code and weights: no licence in AVCT's repository, ask its authors",
         {
             "audio_to_pose": public_part(
                 avct.pose_from_state_dict, AudioToPose, _floats(1, 256, 256), _floats(1, 2, 4, 41)
@@ -344,13 +349,14 @@ KINDS = {
     ),
     "inception": Kind(
         "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
-        "Apache 2.0 (pytorch-fid)",
+        "code: Apache 2.0 (pytorch-fid); weights: see the repository, trained on ImageNet",
         {"inception": public_part(inception.from_state_dict, Inception, _floats(1, 299, 299, 3))},
         golden={"inception_fid": inception.check},
     ),
     "resnet50_3dmm": Kind(
         "epoch_20.pth of Deep3DFaceRecon_pytorch; its net_recon",
-        "MIT (Deep3DFaceRecon_pytorch); the face model that it was trained with is not included",
+        "code: MIT (Deep3DFaceRecon_pytorch); weights: see the repository; the face model "
+        "that they were trained with has a licence of its own",
         {
             "resnet50_3dmm": public_part(
                 resnet50.from_state_dict, FaceReconstructor, _floats(1, 224, 224, 3)

@@ -22,16 +22,15 @@ def from_state_dict(state):
     """
     # The module lists its linear layers twice, and keeps the constants of its scaling layer.
     ignored = ("lins.", "scaling_layer.", "classifier.")
-    state = StateDict({n: a for n, a in state.items() if not n.startswith(ignored)})
-    torchvision = "features.0.weight" in state
-    trunk = {
-        name: state.conv(f"features.{n}" if torchvision else f"net.slice{k}.{n}")
-        for name, k, n in vgg.layer_names()
-    }
-    params = {"trunk": trunk}
-    for i in range(len(SLICES)):
-        params[f"weight_{i}"] = state.array(f"lin{i}.model.1.weight", 4).reshape(-1)
-    state.finish()
+    with StateDict({n: a for n, a in state.items() if not n.startswith(ignored)}) as state:
+        torchvision = "features.0.weight" in state
+        trunk = {
+            name: state.conv(f"features.{n}" if torchvision else f"net.slice{k}.{n}")
+            for name, k, n in vgg.layer_names()
+        }
+        params = {"trunk": trunk}
+        for i in range(len(SLICES)):
+            params[f"weight_{i}"] = state.array(f"lin{i}.model.1.weight", 4).reshape(-1)
     return {"params": params}
 
 

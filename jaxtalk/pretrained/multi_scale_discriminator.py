@@ -26,19 +26,17 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    factors, state = _factors(state), StateDict(state)
-    params, stats = {}, {}
-    for theirs, factor in factors.items():
-        for i in itertools.count():
-            block = f"{theirs}.down_blocks.{i}"
-            if i > 0 and f"{block}.conv.bias" not in state:
-                break
-            _conv(state, f"{block}.conv", f"scale_{factor}_conv_{i}", params, stats)
-            if i > 0:
-                scale, bias = (state.array(f"{block}.norm.{n}", 1) for n in ("weight", "bias"))
-                params[f"scale_{factor}_norm_{i}"] = {"scale": scale, "bias": bias}
-        _conv(state, f"{theirs}.conv", f"scale_{factor}_logits", params, stats)
-    state.finish()
+    factors, params, stats = _factors(state), {}, {}
+    with StateDict(state) as state:
+        for theirs, factor in factors.items():
+            for i in itertools.count():
+                block = f"{theirs}.down_blocks.{i}"
+                if i > 0 and f"{block}.conv.bias" not in state:
+                    break
+                _conv(state, f"{block}.conv", f"scale_{factor}_conv_{i}", params, stats)
+                if i > 0:
+                    params[f"scale_{factor}_norm_{i}"] = state.norm(f"{block}.norm")
+            _conv(state, f"{theirs}.conv", f"scale_{factor}_logits", params, stats)
     return {"params": params, **({"batch_stats": stats} if stats else {})}
 
 

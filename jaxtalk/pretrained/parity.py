@@ -9,6 +9,8 @@ the tests, a number may be off by `ALLOWED_NOISE` times that.
 import dataclasses
 import json
 import pathlib
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -52,13 +54,17 @@ def load(folder, name):
     """(arrays, meta) of a golden file.
 
     Raises:
-      UserError: it is not there.
+      UserError: it is not there, or cannot be read.
     """
     file = pathlib.Path(folder) / f"{name}.npz"
     if not file.exists():
         raise UserError(f"--golden: found no {file}, expected a directory with golden files")
-    with np.load(file, allow_pickle=False) as npz:
-        return dict(npz), json.loads(file.with_suffix(".json").read_text())
+    try:
+        # Opened here, because np.load leaves a file open that turns out to be broken.
+        with open(file, "rb") as raw, np.load(raw, allow_pickle=False) as npz:
+            return dict(npz), json.loads(file.with_suffix(".json").read_text())
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"--golden: {file} and its .json cannot be read: {error}") from None
 
 
 def images(array):
@@ -117,6 +123,14 @@ def table(results):
     return lines
 
 
+def _checked(check, folder, name):
+    arrays, meta = load(folder, name)
+    try:
+        return list(check(arrays, meta))
+    except LookupError as error:
+        raise UserError(f"--golden: {name} in {folder} lacks {error}, is it complete?") from None
+
+
 def verify(kind, checks, folder):
     """The `table` of a kind's golden files, as many of them as `folder` has.
 
@@ -126,12 +140,12 @@ def verify(kind, checks, folder):
       folder: see `load`.
 
     Raises:
-      UserError: it has none of them, or a number is wrong.
+      UserError: it has none of them, one is not what it should be, or a number is wrong.
     """
     there = [name for name in checks if (pathlib.Path(folder) / f"{name}.npz").exists()]
     if not there:
         raise UserError(f"--golden: found none of {', '.join(checks)} in {folder}")
-    results = {name: list(checks[name](*load(folder, name))) for name in there}
+    results = {name: _checked(checks[name], folder, name) for name in there}
     wrong = [(name, c) for name in there for c in results[name] if not c.ratio <= 1]
     if wrong:
         name, worst = max(wrong, key=lambda item: item[1].ratio)

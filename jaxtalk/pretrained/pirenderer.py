@@ -27,13 +27,14 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict({name: array for name, array in state.items() if not UNUSED.match(name)})
-    params = {
-        "mapping": _mapping(state, "mapping_net"),
-        "warping": _warping(state, "warpping_net"),
-        "editing": _editing(state, "editing_net"),
-    }
-    state.finish()
+    with StateDict(
+        {name: array for name, array in state.items() if not UNUSED.match(name)}
+    ) as state:
+        params = {
+            "mapping": _mapping(state, "mapping_net"),
+            "warping": _warping(state, "warpping_net"),
+            "editing": _editing(state, "editing_net"),
+        }
     return {"params": params}
 
 
@@ -43,35 +44,16 @@ def _count(state, name):
 
 
 def _temporal(state, name):
-    kernel = state.array(f"{name}.weight", 3).transpose(2, 1, 0)
-    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
-
-
-def _transposed(state, name):
-    kernel = state.array(f"{name}.weight", 4).transpose(2, 3, 0, 1)[::-1, ::-1]
-    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
+    return state.layer(name, state.array(f"{name}.weight", 3).transpose(2, 1, 0))
 
 
 def _adain(state, name):
     layers = {"shared": "mlp_shared.0", "gamma": "mlp_gamma", "beta": "mlp_beta"}
-    return {
-        ours: {
-            "kernel": state.array(f"{name}.{theirs}.weight", 2).T,
-            "bias": state.array(f"{name}.{theirs}.bias", 1),
-        }
-        for ours, theirs in layers.items()
-    }
-
-
-def _layer_norm(state, name):
-    return {
-        "scale": state.array(f"{name}.weight", 3).reshape(-1),
-        "bias": state.array(f"{name}.bias", 3).reshape(-1),
-    }
+    return {ours: state.dense(f"{name}.{theirs}") for ours, theirs in layers.items()}
 
 
 def _conv_norm(state, name):
-    return {"conv": state.conv(f"{name}.model.0"), "norm": _layer_norm(state, f"{name}.model.1")}
+    return {"conv": state.conv(f"{name}.model.0"), "norm": state.norm(f"{name}.model.1", 3)}
 
 
 def _mapping(state, name):
@@ -85,7 +67,7 @@ def _warping(state, name):
     encoder, decoder = f"{name}.hourglass.encoder", f"{name}.hourglass.decoder"
     params = {
         "first": state.conv(f"{encoder}.input_layer"),
-        "norm": _layer_norm(state, f"{name}.flow_out.0"),
+        "norm": state.norm(f"{name}.flow_out.0", 3),
         "flow": state.conv(f"{name}.flow_out.2"),
     }
     num_down = _count(state, encoder + ".encoder{}.conv_0.weight")
@@ -103,7 +85,7 @@ def _warping(state, name):
         params[f"up_{i}"] = {
             **{norm: _adain(state, f"{block}.{norm}") for norm in ("norm_0", "norm_1", "norm_s")},
             "conv_0": state.conv(f"{block}.conv_0"),
-            **{conv: _transposed(state, f"{block}.{conv}") for conv in ("conv_1", "conv_s")},
+            **{conv: state.conv_transposed(f"{block}.{conv}") for conv in ("conv_1", "conv_s")},
         }
     return params
 

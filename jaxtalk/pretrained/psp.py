@@ -78,21 +78,24 @@ def from_state_dict(state):
       UserError: a name is missing or unexpected, or the styles do not form three groups.
     """
     own = {n.removeprefix(PREFIX): a for n, a in state.items() if n.startswith(PREFIX)}
-    state = StateDict(own or state)
-    backbone, stats = ir_se.backbone(state)
-    params = {
-        "backbone": backbone,
-        "lateral1": state.conv1x1("latlayer1"),
-        "lateral2": state.conv1x1("latlayer2"),
-    }
-    num_styles = _count(lambda i: f"styles.{i}.linear.weight" in state)
-    depths = [_depth(state, i) for i in range(num_styles)]
-    groups = [list(group) for _, group in itertools.groupby(range(num_styles), depths.__getitem__)]
-    if len(groups) != len(GROUPS):
-        raise UserError(f"state dict: styles have {depths} layers, expected three groups of styles")
-    for name, group in zip(GROUPS, groups):
-        params[name] = _map2style(state, group, depths[group[0]])
-    state.finish()
+    with StateDict(own or state) as state:
+        backbone, stats = ir_se.backbone(state)
+        params = {
+            "backbone": backbone,
+            "lateral1": state.conv1x1("latlayer1"),
+            "lateral2": state.conv1x1("latlayer2"),
+        }
+        num_styles = _count(lambda i: f"styles.{i}.linear.weight" in state)
+        depths = [_depth(state, i) for i in range(num_styles)]
+        groups = [
+            list(group) for _, group in itertools.groupby(range(num_styles), depths.__getitem__)
+        ]
+        if len(groups) != len(GROUPS):
+            raise UserError(
+                f"state dict: styles have {depths} layers, expected three groups of styles"
+            )
+        for name, group in zip(GROUPS, groups):
+            params[name] = _map2style(state, group, depths[group[0]])
     return {"params": params, "batch_stats": {"backbone": stats}}
 
 

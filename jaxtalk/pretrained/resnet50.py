@@ -17,11 +17,10 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state)
-    trunk, stats = resnet.trunk(state, "backbone.", bottleneck=True)
-    layers = [state.conv1x1(f"final_layers.{i}") for i in range(NUM_HEADS)]
-    heads = {key: np.concatenate([h[key] for h in layers], -1) for key in ("kernel", "bias")}
-    state.finish()
+    with StateDict(state) as state:
+        trunk, stats = resnet.trunk(state, "backbone.", bottleneck=True)
+        layers = [state.conv1x1(f"final_layers.{i}") for i in range(NUM_HEADS)]
+        heads = {key: np.concatenate([h[key] for h in layers], -1) for key in ("kernel", "bias")}
     return {"params": {"trunk": trunk, "heads": heads}, "batch_stats": {"trunk": stats}}
 
 

@@ -65,28 +65,27 @@ def from_state_dict(state):
     """
     matches = (re.match(r"(synthesis\.L(\d+)_\d+_\d+)\.weight", name) for name in state)
     layers = {int(match[2]): match[1] for match in matches if match}
-    source = StateDict(state, ignore=("up_filter", "down_filter"))
-    fourier = "synthesis.input"
-    params = {
-        "mapping_network": mapping(source),
-        "fourier_input": {
-            "affine": dense(source, f"{fourier}.affine"),
-            "kernel": source.array(f"{fourier}.weight", 2).T,
-        },
-    }
-    moving = {
-        "w_avg": source.array("mapping.w_avg", 1),
-        "fourier_input": {
-            "frequencies": source.array(f"{fourier}.freqs", 2),
-            "phases": source.array(f"{fourier}.phases", 1),
-            "transform": source.array(f"{fourier}.transform", 2),
-        },
-    }
-    for index, name in layers.items():
-        affine = dense(source, f"{name}.affine")
-        params[f"layers_{index}"] = {"affine": affine, **source.conv(name)}
-        moving[f"layers_{index}"] = {"magnitude": source.array(f"{name}.magnitude_ema", 0)}
-    source.finish()
+    with StateDict(state, ignore=("up_filter", "down_filter")) as source:
+        fourier = "synthesis.input"
+        params = {
+            "mapping_network": mapping(source),
+            "fourier_input": {
+                "affine": dense(source, f"{fourier}.affine"),
+                "kernel": source.array(f"{fourier}.weight", 2).T,
+            },
+        }
+        moving = {
+            "w_avg": source.array("mapping.w_avg", 1),
+            "fourier_input": {
+                "frequencies": source.array(f"{fourier}.freqs", 2),
+                "phases": source.array(f"{fourier}.phases", 1),
+                "transform": source.array(f"{fourier}.transform", 2),
+            },
+        }
+        for index, name in layers.items():
+            affine = dense(source, f"{name}.affine")
+            params[f"layers_{index}"] = {"affine": affine, **source.conv(name)}
+            moving[f"layers_{index}"] = {"magnitude": source.array(f"{name}.magnitude_ema", 0)}
     return {"params": params, "moving": moving}
 
 

@@ -25,27 +25,26 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state, ignore=("pos_embed.pos_table",))
-    params = {
-        "content_encoder": {
-            "embedding": state.array("content_encoder.ph_embedding.weight", 2),
-            "input": state.dense("content_encoder.increase_embed_dim"),
-            **_layers(state, "content_encoder.encoder", transformer.encoder_layer),
-        },
-        "style_encoder": {
-            "input": state.dense("style_encoder.increase_embed_dim"),
-            "pool1": state.dense("style_encoder.aggregate_method.W.0"),
-            "pool2": state.dense("style_encoder.aggregate_method.W.2"),
-            **_layers(state, "style_encoder.encoder", transformer.encoder_layer),
-        },
-    }
-    for half in ("upper", "lower"):
-        params[f"{half}_decoder"] = {
-            **_layers(state, f"decoder.{half}_decoder", _dynamic_layer),
-            "norm": transformer.layer_norm(state, f"decoder.{half}_decoder.norm"),
-            **{f"dense_{i}": state.dense(f"decoder.{half}_tail_fc.{2 * i}") for i in range(3)},
+    with StateDict(state, ignore=("pos_embed.pos_table",)) as state:
+        params = {
+            "content_encoder": {
+                "embedding": state.array("content_encoder.ph_embedding.weight", 2),
+                "input": state.dense("content_encoder.increase_embed_dim"),
+                **_layers(state, "content_encoder.encoder", transformer.encoder_layer),
+            },
+            "style_encoder": {
+                "input": state.dense("style_encoder.increase_embed_dim"),
+                "pool1": state.dense("style_encoder.aggregate_method.W.0"),
+                "pool2": state.dense("style_encoder.aggregate_method.W.2"),
+                **_layers(state, "style_encoder.encoder", transformer.encoder_layer),
+            },
         }
-    state.finish()
+        for half in ("upper", "lower"):
+            params[f"{half}_decoder"] = {
+                **_layers(state, f"decoder.{half}_decoder", _dynamic_layer),
+                "norm": state.norm(f"decoder.{half}_decoder.norm"),
+                **{f"dense_{i}": state.dense(f"decoder.{half}_tail_fc.{2 * i}") for i in range(3)},
+            }
     return {"params": params}
 
 
@@ -67,12 +66,12 @@ def _dynamic_layer(state, name):
             "kernel": np.ascontiguousarray(kernel),
             "bias": state.array(f"{dynamic}.bias", 2),
             "shares": {
-                "dense1": state.conv1x1(f"{dynamic}.attention.net.0"),
-                "dense2": state.conv1x1(f"{dynamic}.attention.net.2"),
+                "dense1": state.conv1x1(f"{dynamic}.attention.net.0", bias=False),
+                "dense2": state.conv1x1(f"{dynamic}.attention.net.2", bias=False),
             },
         },
         "dense2": state.dense(f"{name}.linear2"),
-        **{norm: transformer.layer_norm(state, f"{name}.{norm}") for norm in NORMS},
+        **{norm: state.norm(f"{name}.{norm}") for norm in NORMS},
     }
 
 

@@ -17,10 +17,9 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state)
-    lip, lip_stats = _embedder(state, "lip", _stacked_conv)
-    audio, audio_stats = _embedder(state, "aud", StateDict.conv)
-    state.finish()
+    with StateDict(state) as state:
+        lip, lip_stats = _embedder(state, "lip", _stacked_conv)
+        audio, audio_stats = _embedder(state, "aud", StateDict.conv)
     return {
         "params": {"lip_encoder": lip, "audio_encoder": audio},
         "batch_stats": {"lip_encoder": lip_stats, "audio_encoder": audio_stats},
@@ -43,7 +42,7 @@ def _stacked_conv(state, name):
     """[O, I, T, k, k] -> the [k, k, T * I, O] that does the same to stacked frames."""
     kernel = state.array(f"{name}.weight", 5).transpose(3, 4, 2, 1, 0)
     kernel = kernel.reshape(*kernel.shape[:2], -1, kernel.shape[-1])
-    return {"kernel": np.ascontiguousarray(kernel), **state.bias(name)}
+    return state.layer(name, kernel)
 
 
 def check(arrays, meta):

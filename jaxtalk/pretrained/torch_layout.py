@@ -12,7 +12,10 @@ from jaxtalk.core.errors import UserError
 
 
 class StateDict:
-    """A state dict from which each array is taken once; what is missing or left over is an error.
+    """A state dict from which each array is taken once.
+
+    As a context: at its end, or where arrays do not go together because others are missing, one
+    error tells of all names that are missing or left over.
 
     Args:
       state: name -> numpy array.
@@ -21,41 +24,55 @@ class StateDict:
 
     def __init__(self, state, ignore=("num_batches_tracked",)):
         self._state = {n: a for n, a in state.items() if not n.endswith(ignore)}
+        self._missing = []
 
     def __contains__(self, name):
         return name in self._state
 
-    def array(self, name, ndim=None):
-        """Takes the array of that name, with that number of axes if given, as float32.
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        told = self._missing and isinstance(error, Exception)
+        if told or (error is None and (self._missing or self._state)):
+            names = {"missing": self._missing, "unexpected": sorted(self._state)}
+            faults = [f"{len(n)} {what} ({_some(n)})" for what, n in names.items() if n]
+            raise UserError(
+                f"state dict: {', '.join(faults)}; is it another variant of the network?"
+            ) from None
+
+    def array(self, name, ndim):
+        """Takes the array of that name, with that number of axes, as float32.
+
+        One that is missing is noted, and has one element.
 
         Raises:
-          UserError: there is none, or it has another number of axes.
+          UserError: it has another number of axes.
         """
         if name not in self._state:
-            raise UserError(f"state dict: {name!r} is missing, expected the public network's names")
+            self._missing.append(name)
+            return np.zeros((1,) * ndim, np.float32)
         value = np.asarray(self._state.pop(name), np.float32)
-        if ndim is not None and value.ndim != ndim:
+        if value.ndim != ndim:
             raise UserError(f"state dict: {name!r} has shape {value.shape}, expected {ndim} axes")
         return value
 
-    def bias(self, name):
-        """{"bias": ...} of a layer if it has one."""
-        return {"bias": self.array(f"{name}.bias", 1)} if f"{name}.bias" in self else {}
+    def layer(self, name, kernel, bias=True):
+        """Parameters of a layer with that kernel, and the bias of that name if it has one."""
+        params = {"kernel": np.ascontiguousarray(kernel)}
+        return {**params, "bias": self.array(f"{name}.bias", 1)} if bias else params
 
-    def conv(self, name):
+    def conv(self, name, bias=True):
         """Parameters of `nn.Conv`."""
-        kernel = self.array(f"{name}.weight", 4).transpose(2, 3, 1, 0)
-        return {"kernel": np.ascontiguousarray(kernel), **self.bias(name)}
+        return self.layer(name, self.array(f"{name}.weight", 4).transpose(2, 3, 1, 0), bias)
 
-    def conv1x1(self, name):
+    def conv1x1(self, name, bias=True):
         """Parameters of the `nn.Dense` that does the same over channels."""
-        kernel = self.array(f"{name}.weight", 4)[:, :, 0, 0].T
-        return {"kernel": np.ascontiguousarray(kernel), **self.bias(name)}
+        return self.layer(name, self.array(f"{name}.weight", 4)[:, :, 0, 0].T, bias)
 
-    def dense(self, name):
+    def dense(self, name, bias=True):
         """Parameters of `nn.Dense`."""
-        kernel = self.array(f"{name}.weight", 2).T
-        return {"kernel": np.ascontiguousarray(kernel), **self.bias(name)}
+        return self.layer(name, self.array(f"{name}.weight", 2).T, bias)
 
     def dense_of_map(self, name, channels):
         """Parameters of the `nn.Dense` behind a flattened square map of that many channels.
@@ -65,24 +82,42 @@ class StateDict:
         weight = self.array(f"{name}.weight", 2)
         side = math.isqrt(weight.shape[1] // channels)
         kernel = weight.reshape(-1, channels, side, side).transpose(2, 3, 1, 0)
-        return {"kernel": kernel.reshape(weight.shape[1], weight.shape[0]), **self.bias(name)}
+        return self.layer(name, kernel.reshape(weight.shape[1], weight.shape[0]))
+
+    def conv_transposed(self, name):
+        """Parameters of the plain convolution that equals a transposed one, [in, out, h, w].
+
+        It goes over the map with zeros between its pixels, where the stride is not 1.
+        """
+        kernel = self.array(f"{name}.weight", 4)[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
+        return self.layer(name, kernel)
+
+    def norm(self, name, ndim=1):
+        """Parameters of `nn.LayerNorm`, and of `nn.BatchNorm`."""
+        arrays = (self.array(f"{name}.{key}", ndim).reshape(-1) for key in ("weight", "bias"))
+        return dict(zip(("scale", "bias"), arrays))
+
+    def statistics(self, name):
+        """Statistics of `nn.BatchNorm`."""
+        keys = {"mean": "running_mean", "var": "running_var"}
+        return {ours: self.array(f"{name}.{key}", 1) for ours, key in keys.items()}
 
     def batch_norm(self, name):
-        """(parameters, statistics) of `nn.BatchNorm`; no parameters where it has none."""
-        statistics = {
-            "mean": self.array(f"{name}.running_mean", 1),
-            "var": self.array(f"{name}.running_var", 1),
-        }
-        if f"{name}.weight" not in self and f"{name}.bias" not in self:
-            return {}, statistics
-        scale, bias = (self.array(f"{name}.{key}", 1) for key in ("weight", "bias"))
-        return {"scale": scale, "bias": bias}, statistics
+        """(parameters, statistics) of `nn.BatchNorm`."""
+        return self.norm(name), self.statistics(name)
 
-    def finish(self):
-        """Raises UserError if any array has not been taken."""
-        if self._state:
-            names = sorted(self._state)
-            raise UserError(
-                f"state dict: {len(names)} unexpected names, the first is {names[0]!r}; is it "
-                "another variant of the network?"
-            )
+    def lstm(self, name, num_layers):
+        """Parameters of `jaxtalk.nn.lstm.LSTM`, which has one bias where PyTorch has two."""
+        params = {}
+        for i in range(num_layers):
+            biases = [self.array(f"{name}.bias_{kind}_l{i}", 1) for kind in ("ih", "hh")]
+            params |= {
+                f"input_kernel_{i}": self.array(f"{name}.weight_ih_l{i}", 2).T,
+                f"recurrent_kernel_{i}": self.array(f"{name}.weight_hh_l{i}", 2).T,
+                f"bias_{i}": biases[0] + biases[1],
+            }
+        return params
+
+
+def _some(names):
+    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")

@@ -12,11 +12,6 @@ def attention(state, name):
     return {**params, "out": state.dense(f"{name}.out_proj")}
 
 
-def layer_norm(state, name):
-    """Parameters of `nn.LayerNorm`."""
-    return {"scale": state.array(f"{name}.weight", 1), "bias": state.array(f"{name}.bias", 1)}
-
-
 def encoder_layer(state, name):
     """Parameters of a `TransformerEncoderLayer`."""
     return {"attention": attention(state, f"{name}.self_attn"), **_rest(state, name, 2)}
@@ -33,5 +28,5 @@ def decoder_layer(state, name):
 
 def _rest(state, name, num_norms):
     feed_forward = {f"dense{i}": state.dense(f"{name}.linear{i}") for i in (1, 2)}
-    norms = {f"norm{i + 1}": layer_norm(state, f"{name}.norm{i + 1}") for i in range(num_norms)}
+    norms = {f"norm{i + 1}": state.norm(f"{name}.norm{i + 1}") for i in range(num_norms)}
     return {"feed_forward": feed_forward, **norms}

@@ -20,7 +20,6 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict({n: a for n, a in state.items() if not n.startswith("classifier.")})
-    params = {name: state.conv(f"features.{index}") for name, _, index in layer_names()}
-    state.finish()
+    with StateDict({n: a for n, a in state.items() if not n.startswith("classifier.")}) as state:
+        params = {name: state.conv(f"features.{index}") for name, _, index in layer_names()}
     return {"params": params}

@@ -18,10 +18,9 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict({n: a for n, a in state.items() if not n.startswith(UNUSED)})
-    layers = layer_names(SLICES_19)
-    params = {name: state.conv(f"features.{index}") for name, _, index in layers}
-    state.finish()
+    with StateDict({n: a for n, a in state.items() if not n.startswith(UNUSED)}) as state:
+        layers = layer_names(SLICES_19)
+        params = {name: state.conv(f"features.{index}") for name, _, index in layers}
     return {"params": params}
 
 

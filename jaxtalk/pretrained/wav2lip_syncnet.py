@@ -14,16 +14,15 @@ def from_state_dict(state):
     Raises:
       UserError: a name is missing or unexpected.
     """
-    state = StateDict(state)
-    params, stats = {}, {}
-    for encoder, layers in (("face_encoder", FACE_LAYERS), ("audio_encoder", AUDIO_LAYERS)):
-        params[encoder], stats[encoder] = {}, {}
-        for i in range(sum(1 + num_residual for *_, num_residual in layers)):
-            name = f"{encoder}.{i}.conv_block"
-            norm, norm_stats = state.batch_norm(f"{name}.1")
-            params[encoder][f"layer_{i}"] = {"conv": state.conv(f"{name}.0"), "norm": norm}
-            stats[encoder][f"layer_{i}"] = {"norm": norm_stats}
-    state.finish()
+    with StateDict(state) as state:
+        params, stats = {}, {}
+        for encoder, layers in (("face_encoder", FACE_LAYERS), ("audio_encoder", AUDIO_LAYERS)):
+            params[encoder], stats[encoder] = {}, {}
+            for i in range(sum(1 + num_residual for *_, num_residual in layers)):
+                name = f"{encoder}.{i}.conv_block"
+                norm, norm_stats = state.batch_norm(f"{name}.1")
+                params[encoder][f"layer_{i}"] = {"conv": state.conv(f"{name}.0"), "norm": norm}
+                stats[encoder][f"layer_{i}"] = {"norm": norm_stats}
     return {"params": params, "batch_stats": stats}
 
 

@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+from jaxtalk.core.errors import UserError
+
 
 def weights(shapes, seed, gain=1.0, skip=(), unit_suffixes=()):
     """State dict name -> float32 array.
@@ -44,7 +46,11 @@ def weights(shapes, seed, gain=1.0, skip=(), unit_suffixes=()):
 
 
 def from_meta(meta):
-    """The state dict of a golden file's json, checked against the checksum it holds."""
+    """The state dict of a golden file's json, checked against the checksum it holds.
+
+    Raises:
+      UserError: the rule does not give these weights.
+    """
     table = meta["state"]["tensors_[shape,dtype,sum]"]
     rule = meta["weight_rule"]
     state = weights(
@@ -53,7 +59,12 @@ def from_meta(meta):
         rule["gain"],
         unit_suffixes=rule.get("unit_suffixes", ()),
     )
-    assert checksum(state) == meta["state"]["sha256_sorted_name_then_bytes"]
+    found, expected = checksum(state), meta["state"]["sha256_sorted_name_then_bytes"]
+    if found != expected:
+        raise UserError(
+            f"weight_rule: found weights of SHA-256 {found[:12]}..., expected {expected[:12]}...; "
+            "has the file been changed?"
+        )
     return state
 
 
@@ -61,12 +72,20 @@ def from_table(table, seed, gain=1.0, skip=(), unit_suffixes=()):
     """The state dict of an entry "state" of a json, checked by the sums of its arrays.
 
     For golden files whose checksum covers arrays that the rule skips.
+
+    Raises:
+      UserError: the rule does not give these weights.
     """
     table = table["tensors_[shape,dtype,sum]"]
     shapes = {name: shape for name, (shape, *_) in table.items()}
     state = weights(shapes, seed, gain, skip, unit_suffixes)
     for name, array in state.items():
-        assert abs(array.sum(dtype=np.float64) - table[name][2]) < 1e-4, name
+        found, expected = array.sum(dtype=np.float64), table[name][2]
+        if not abs(found - expected) < 1e-4:
+            raise UserError(
+                f"weight_rule: {name}: found a sum of {found:.6g}, expected {expected:.6g}; has "
+                "the file been changed?"
+            )
     return state
 
 

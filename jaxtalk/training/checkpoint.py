@@ -82,6 +82,12 @@ def load_config(directory):
         return _read_config(file)
 
 
+def network_names(directory):
+    """Sorted names of the networks of weights, without their arrays; raises as `load_weights`."""
+    with _weights_file(directory) as file:
+        return sorted({name.partition("/")[0] for name in file.files if name != _CONFIG_KEY})
+
+
 def _read_config(file):
     return config_diff.from_json(json.loads(file[_CONFIG_KEY].tobytes()))
 

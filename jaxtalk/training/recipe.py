@@ -119,6 +119,8 @@ def plan(config, workdir, *, target=None, accept_changes=False):
         _, stage = make_stage(config, name)
         weights, origin = find_weights(config, workdir, name, is_goal=name == goal)
         if weights:
+            if origin == f"config.pretrained.{name}":
+                _check_networks(stage, weights)
             _check_weights(config, name, weights, origin, accept_changes)
         elif target and name != goal:
             raise UserError(
@@ -152,6 +154,19 @@ def _finished_steps(directory):
         return -1
 
 
+def _check_networks(stage, directory):
+    """Weights that the user names must be those of the stage, not of another one."""
+    name, networks = stage.name, checkpoint.network_names(directory)
+    described = checkpoint.load_config(directory).get(name, {}).get("model")
+    if not described or not set(stage.exports) <= set(networks):
+        expected = f" ({', '.join(stage.exports)})" if stage.exports else ""
+        raise UserError(
+            f"config.pretrained.{name}: found weights of something else in {directory} "
+            f"({', '.join(networks)}), expected those of the stage {name}{expected}; name another "
+            "directory"
+        )
+
+
 def _check_weights(config, name, directory, origin, accept_changes):
     """Weights must be of the networks that the config describes, and those of this work directory
     of the whole configuration."""
@@ -163,11 +178,6 @@ def _check_weights(config, name, directory, origin, accept_changes):
         plain = (config_diff.to_json(c) for c in (saved, config))
         found, expected = ({"model": values.get(name, {}).get("model")} for values in plain)
         if not found["model"]:
-            if origin == f"config.pretrained.{name}":
-                raise UserError(
-                    f"{origin}: found weights of something else in {directory}, expected those of "
-                    f"the stage {name}; name another directory"
-                )
             return
         advice = "; name the weights of such a model, or change the config"
     lines = config_diff.differences(found, expected)

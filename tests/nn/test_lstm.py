@@ -9,7 +9,7 @@ from tests.parity_checks import lstm_params
 
 def test_pieces_with_carry_equal_the_whole():
     refs, _ = golden_files.load("flow_refs")
-    variables = {"params": lstm_params(refs, "lstm/", 2)}
+    variables = {"params": lstm_params(refs, "lstm", 2)}
     whole, last = LSTM(6, 2).apply(variables, refs["lstm/x"])
     carry, pieces = zero_carry(2, 6, 2), []
     for piece in np.split(refs["lstm/x"], [1, 4], axis=1):

@@ -76,9 +76,9 @@ def test_every_variable_of_the_module_is_there_in_its_shape(case):
 def test_missing_and_unexpected_names(case):
     name_map, state, _, _ = case()
     some = next(n for n in state if n.endswith("weight") and "lins." not in n)
-    with pytest.raises(UserError, match=r"is missing|expected three groups"):
+    with pytest.raises(UserError, match=r"1 missing \(|expected three groups"):
         name_map.from_state_dict({n: a for n, a in state.items() if n != some})
-    with pytest.raises(UserError, match=r"1 unexpected names, the first is 'extra\.weight'"):
+    with pytest.raises(UserError, match=r"1 unexpected \('extra\.weight'\)"):
         name_map.from_state_dict({**state, "extra.weight": np.zeros(1)})
 
 

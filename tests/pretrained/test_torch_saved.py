@@ -102,8 +102,9 @@ def run(output, kind, *inputs):
     flags = [f"--input{i or ''}={path}" for i, path in zip((0, 2), inputs)]
     convert.main([f"--kind={kind}", f"--output={output}", *flags])
     report = json.loads((output / "report.json").read_text())
-    digests = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in inputs}
-    assert report["kind"] == kind and report["sha256"] == digests and report["missing"] == []
+    digests = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in inputs]
+    assert report["inputs"] == [{"file": name, "sha256": digest} for name, digest in digests]
+    assert report["kind"] == kind
     return *checkpoint.load_weights(output), report
 
 
@@ -130,8 +131,10 @@ def test_the_lip_sync_expert(saved, tmp_path):
     state = torch_files.reference("wav2lip_syncnet_color")
     assert_same(networks["wav2lip_syncnet"], wav2lip_syncnet.from_state_dict(state))
     counters = [name for name in state if name.endswith("num_batches_tracked")]
-    assert report["unused"] == sorted(counters)
-    assert report["num_tensors_read"] == len(state) - len(counters)
+    assert [*report["unused"]] == sorted(counters)
+    assert [*report["read"]] == sorted(state.keys() - set(counters))
+    assert report["read"]["face_encoder.0.conv_block.0.weight"] == "float32 [32, 15, 7, 7]"
+    assert report["missing"] == []
 
     arrays, meta = golden_files.load("wav2lip_syncnet_color")
     faces = parity.unit_images(arrays["faces_u8_b_t_h_w_c"][:1])
@@ -157,8 +160,8 @@ def test_lpips(saved, tmp_path):
     )
     trunk, linear = torch_files.lpips()
     assert_same(networks["lpips"], lpips_names.from_state_dict({**trunk, **linear}))
-    assert report["num_tensors_read"] == 2 * 13 + 5
-    assert report["unused"] == ["classifier.0.weight"]
+    assert len(report["read"]) == 2 * 13 + 5
+    assert report["unused"] == {"classifier.0.weight": "float32 [2, 2]"}
     # VGG16 without its classifier; 64 + 128 + 256 + 512 + 512 in LPIPS
     assert report["num_parameters"] == 14_714_688 + 1472
     arrays, meta = golden_files.load("lpips_vgg")
@@ -189,6 +192,7 @@ def test_psp_with_options_of_all_kinds(saved, tmp_path, name):
     np.testing.assert_array_equal(networks["generator"]["moving"]["w_avg"], torch_files.MEAN_CODE)
     assert config.psp.model.encoder.num_styles == 8 and config.psp.model.image_size == 32
     assert "decoder.input.input" in report["unused"]
+    assert report["missing"] == ["generator"]
 
 
 # ----------------------------------------------------------------------- StyleGAN3 and its encoder
@@ -233,9 +237,14 @@ def test_configs_take_them(folder, pair, tmp_path):
     config.pretrained.psp = str(tmp_path / "alone")
     with pytest.raises(UserError, match=r"model\.generator\.channel_base: found 'nothing'"):
         recipe.plan(config, tmp_path)
+
     config.pretrained.psp = str(pair[0])
-    with pytest.raises(UserError, match=r"config\.pretrained\.psp: found weights of something els"):
+    with pytest.raises(UserError, match=r"\.psp: found weights of something else in .* \(generat"):
         recipe.plan(config, tmp_path)
+    before_psp.pretrained.stylegan3 = str(pair[1])
+    reason = r"\(encoder, generator\), expected those of the stage stylegan3 \(generator\); name"
+    with pytest.raises(UserError, match=reason):
+        recipe.plan(before_psp, tmp_path)
 
 
 def test_a_generator_of_other_styles_than_its_encoders(folder, pair):
@@ -291,7 +300,7 @@ def test_what_is_no_state_dict(saved, tmp_path, name, reason):
 def test_other_networks_and_broken_files(folder, saved, tmp_path):
     output = f"--output={tmp_path / 'out'}"
     other = failure("--kind=syncnet", f"--input={saved / 'backbone.pth'}", output)
-    assert "is missing" in other and "expected syncnet_v2.model" in other
+    assert " missing ('netcnnlip.0.weight', " in other and "expected syncnet_v2.model" in other
     other = failure("--kind=styletalk", f"--input={saved / 'psp.pt'}", output)
     assert "expected a state dict named 'model_state_dict'" in other
     other = failure("--kind=psp", f"--input={folder / 'stylegan3.pkl'}", output)

@@ -96,6 +96,23 @@ def test_one_stage_alone(config, tmp_path):
         recipe.plan(config, tmp_path / "run", target="pspp")
 
 
+def test_weights_of_another_stage(config, tmp_path, monkeypatch):
+    """Of the same recipe, whose config describes all stages."""
+    make_stage = recipe.make_stage
+
+    def make_with_exports(config, name):
+        module, stage = make_stage(config, name)
+        return module, dataclasses.replace(stage, exports=("encoder", "generator"))
+
+    save(tmp_path / "net", config)
+    config.pretrained.psp = str(tmp_path / "net")
+    assert origins(recipe.plan(config, tmp_path / "run"))["psp"][1] == tmp_path / "net"
+    monkeypatch.setattr(recipe, "make_stage", make_with_exports)
+    message = r"something else in .*net \(net\), expected those of the stage psp \(encoder, generat"
+    with pytest.raises(UserError, match=message):
+        recipe.plan(config, tmp_path / "run")
+
+
 def test_weights_of_another_configuration(config, tmp_path):
     other = tiny_stage.get_config()
     other.psp.model.width = 9

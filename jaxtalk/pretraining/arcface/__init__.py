@@ -119,6 +119,7 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        exports=("arcface",),
         best=("verification", "max"),
     )
 

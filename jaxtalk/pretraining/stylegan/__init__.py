@@ -211,6 +211,7 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        exports=("generator",),
         flags_at=lambda step: ("r1",) if step % loss.r1_interval == 0 else (),
         best=("sliced_wasserstein", "min"),
     )

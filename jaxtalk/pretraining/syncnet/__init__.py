@@ -159,5 +159,6 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        exports=("syncnet",),
         best=("recall_at_1", "max"),
     )

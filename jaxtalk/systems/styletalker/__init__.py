@@ -87,6 +87,7 @@ def make(config):
         eval_step=functools.partial(eval_step, config),
         preview=preview,
         export=export,
+        exports=("encoder", "generator", "styletalker"),
         flags_at=flags_at,
         best=("lpips", "min"),
     )
