@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 
 
 class StateDict:
@@ -32,10 +32,14 @@ class StateDict:
           UserError: there is none, or it has another number of axes.
         """
         if name not in self._state:
-            raise UserError(f"state dict: {name!r} is missing, expected the public network's names")
+            raise UserError(
+                f"state dict: {shortened(name)!r} is missing, expected the public network's names"
+            )
         value = np.asarray(self._state.pop(name), np.float32)
         if ndim is not None and value.ndim != ndim:
-            raise UserError(f"state dict: {name!r} has shape {value.shape}, expected {ndim} axes")
+            raise UserError(
+                f"state dict: {shortened(name)!r} has shape {value.shape}, expected {ndim} axes"
+            )
         return value
 
     def bias(self, name):
@@ -83,6 +87,6 @@ class StateDict:
         if self._state:
             names = sorted(self._state)
             raise UserError(
-                f"state dict: {len(names)} unexpected names, the first is {names[0]!r}; is it "
+                f"state dict: {len(names)} unexpected names, the first is {shortened(names[0])!r}; is it "
                 "another variant of the network?"
             )
