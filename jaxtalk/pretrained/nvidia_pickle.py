@@ -54,8 +54,8 @@ def read(path, name="G_ema"):
         start = file.read(START)
         if start[:2] not in (b"\x80\3", b"\x80\4", b"\x80\5"):
             raise UserError(
-                f"found {described(start)}, expected a pickle of stylegan2-ada-pytorch or stylegan3 "
-                "(.pkl)"
+                f"found {described(start)}, expected a pickle of stylegan2-ada-pytorch or "
+                "stylegan3 (.pkl)"
             )
         file.seek(0)
         pickle, budget = io.BytesIO(file.read()), pickle_machine.Budget()
@@ -155,8 +155,8 @@ def _storage(budget, data):
 
 def _of_tensorflow(*_):
     raise UserError(
-        "holds a network of TensorFlow, expected those of PyTorch; convert it with the legacy.py of "
-        "stylegan3"
+        "holds a network of TensorFlow, expected those of PyTorch; convert it with the legacy.py "
+        "of stylegan3"
     )
 
 

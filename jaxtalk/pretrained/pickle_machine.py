@@ -96,7 +96,7 @@ def _step_through(machine, file, budget):
 
 
 def mapping(items=()):
-    """A dict of the pairs in a list or tuple, with keys as `run` takes them: texts, also for integers.
+    """A dict of the pairs in a list or tuple; keys are texts, also those that are integers.
 
     Raises:
       ValueError: they are no pairs, have other keys, or two of the same text.

@@ -87,6 +87,6 @@ class StateDict:
         if self._state:
             names = sorted(self._state)
             raise UserError(
-                f"state dict: {len(names)} unexpected names, the first is {shortened(names[0])!r}; is it "
-                "another variant of the network?"
+                f"state dict: {len(names)} unexpected names, the first is {shortened(names[0])!r}; "
+                "is it another variant of the network?"
             )
