@@ -217,11 +217,11 @@ SYNTHESIS_OF_ADA = {
 SYNTHESIS = {"channel_base": 1024, "channel_max": 6, "fused_modconv_default": "inference_only"}
 
 
-def stylegan2_arguments(mapping, synthesis, of_ada):
+def stylegan2_arguments(mapping, synthesis, of_ada, group=dict):
     return {
         **{"z_dim": 8, "c_dim": 0, "w_dim": 8, "img_resolution": 16, "img_channels": 3},
-        "mapping_kwargs": torch_writer.EasyDict(mapping),
-        **({"synthesis_kwargs": torch_writer.EasyDict(synthesis)} if of_ada else synthesis),
+        "mapping_kwargs": group(mapping),
+        **({"synthesis_kwargs": group(synthesis)} if of_ada else synthesis),
     }
 
 
@@ -249,7 +249,7 @@ def test_stylegan2_becomes_a_network_of_its_own(
     tmp_path, of_ada, mapping, synthesis, clamp, w_avg_beta
 ):
     """It is no stage's: the config names the network and its fields."""
-    arguments = stylegan2_arguments(mapping, synthesis, of_ada)
+    arguments = stylegan2_arguments(mapping, synthesis, of_ada, torch_writer.EasyDict)
     state = stylegan2_state(6)
     buffers = ("w_avg", "noise_const", "resample_filter")
     network = torch_writer.nvidia_module(state, buffers, **arguments)

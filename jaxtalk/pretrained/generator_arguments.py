@@ -73,6 +73,6 @@ def finish(rest, network):
     if rest:
         name = min(rest)
         raise UserError(
-            f"generator: made with {shortened(name)!r}, {rest[name]!r:.50}, which {network} does not "
-            "have; is it another network?"
+            f"generator: made with {shortened(name)!r}, {rest[name]!r:.50}, which {network} does "
+            "not have; is it another network?"
         )

@@ -139,7 +139,7 @@ def test_bfloat16_images_are_float32_and_near(small):
 
 
 def test_without_a_bound(small):
-    """Public networks that were trained in float32 have none; here it is the image that leaves it."""
+    """Public networks that were trained in float32 have none; here it is the image's."""
     _, step, variables = small
     z = jax.random.normal(jax.random.key(6), (4, 8))
     layer = {**variables["params"]["layers_3"], "bias": jnp.full(3, 4000.0)}
