@@ -67,11 +67,15 @@ STYLEGAN3_BUFFERS = (
 )
 
 
-def write_generator(path, name):
-    """The generator of a golden file as NVIDIA's pickle; returns its state dict."""
+def write_generator(path, name, **changes):
+    """The generator of a golden file as NVIDIA's pickle; returns its state dict.
+
+    Args:
+      changes: arguments that it says it was made with, in place of its own.
+    """
     arrays, meta = golden_files.load(name)
     state = {key[3:]: value for key, value in arrays.items() if key.startswith("sd/")}
-    arguments = {**meta["kwargs"], "num_fp16_res": 4}
+    arguments = {**meta["kwargs"], **changes}
     arguments["mapping_kwargs"] = torch_writer.EasyDict(arguments["mapping_kwargs"])
     last = next(key.split(".")[1] for key in state if key.startswith("synthesis.L14_"))
     filters = {f"synthesis.{last}.{key}": None for key in ("up_filter", "down_filter")}
@@ -81,14 +85,23 @@ def write_generator(path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "fields"),
+    ("name", "changes", "fields"),
     [
-        ("sg3_t256_cb1024_cm16", {"config": "t"}),
-        ("sg3_r256_cb1024_cm16", {"config": "r", "c_dim": 5, "conv_clamp": 1.5}),
+        # As NVIDIA's train.py --fp32 makes it.
+        (
+            "sg3_t256_cb1024_cm16",
+            {"conv_clamp": None, "num_fp16_res": 0},
+            {"config": "t", "conv_clamp": None},
+        ),
+        (
+            "sg3_r256_cb1024_cm16",
+            {"num_fp16_res": 4},
+            {"config": "r", "c_dim": 5, "conv_clamp": 1.5},
+        ),
     ],
 )
-def test_stylegan3_brings_its_architecture(tmp_path, name, fields):
-    state = write_generator(tmp_path / "a.pkl", name)
+def test_stylegan3_brings_its_architecture(tmp_path, name, changes, fields):
+    state = write_generator(tmp_path / "a.pkl", name, **changes)
     report = run(tmp_path / "out", "stylegan3", tmp_path / "a.pkl")
     networks, config = checkpoint.load_weights(tmp_path / "out")
     expected = stylegan3_config.generator_values("paper").to_dict()
@@ -127,18 +140,29 @@ def test_public_sizes_are_those_of_the_paper_preset():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"img_resolution": 1 << 40}, "img_resolution is 1099511627776, expected 16 to 4096"),
+        ({"img_resolution": 1 << 40}, "img_resolution is 1099511627776, expected 16 to 2048"),
         ({"img_resolution": "256"}, "img_resolution is '256'"),
         ({"z_dim": 64.5}, "z_dim is 64.5, expected a whole number"),
-        ({"conv_clamp": None}, "conv_clamp is None"),
+        ({"conv_clamp": "256"}, "conv_clamp is '256', expected 1e-06 to 1000000.0"),
+        ({"z_dim": None}, "z_dim is None, expected 1 to 2048"),
         ({"conv_clamp": float("nan")}, "conv_clamp is nan"),
         ({"conv_kernel": 1}, "neither configuration T nor R"),
         ({"num_critical": 3, "num_layers": 3}, "all of its 3 layers are critical"),
         ({"conv_kernel": [3]}, "neither configuration T nor R"),
-        ({"mapping_kwargs": {"num_layers": 0}}, "the mapping has 0 layers"),
-        ({"mapping_kwargs": {"lr_multiplier": 1}}, "made with 'mapping_kwargs.lr_multiplier'"),
-        ({"mapping_kwargs": [1]}, "made with 'mapping_kwargs.'"),
-        ({"synthesis_kwargs": {}}, "made with 'synthesis_kwargs', which StyleGAN3 does not have"),
+        ({"mapping_kwargs": {"num_layers": 0}}, "mapping_kwargs.num_layers is 0, expected 1 to 32"),
+        ({"mapping_kwargs": {"lr_multiplier": 1}}, "lr_multiplier is 1, expected 0.01"),
+        ({"mapping_kwargs": {"freeze": 1}}, "made with 'mapping_kwargs.freeze', 1, which Style"),
+        ({"mapping_kwargs": [1]}, "mapping_kwargs is [1], expected a dict"),
+        ({"synthesis_kwargs": {}}, "made with 'synthesis_kwargs', {}, which StyleGAN3 does not"),
+        ({"a" * 999: "b" * 999}, f"made with '{'a' * 57}...', '{'b' * 49}, which"),
+        # What would take long to build.
+        ({"num_layers": 64}, "num_layers is 64, expected 3 to 20"),
+        ({"margin_size": 64}, "margin_size is 64, expected 0 to 20"),
+        ({"lrelu_upsampling": 4}, "lrelu_upsampling is 4, expected 2 to 2"),
+        (
+            {"num_layers": 4, "first_stopband": 2, "last_stopband_rel": 2},
+            "its 4 layers up-sample by 32, expected 4 at most",
+        ),
     ],
 )
 def test_generators_that_are_not_ours(change, reason):
@@ -182,15 +206,57 @@ def stylegan2_state(width):
     return weight_rule.weights(shapes, 0)
 
 
-@pytest.mark.parametrize(("of_ada", "clamp"), [(True, None), (False, 256.0)])
-def test_stylegan2_becomes_a_network_of_its_own(tmp_path, of_ada, clamp):
-    """It is no stage's: the config names the network and its fields."""
-    synthesis = {"channel_base": 1024, "channel_max": 6, "num_fp16_res": 4}
-    arguments = {
+# Of a network that legacy.py has converted from TensorFlow: ffhq.pkl and the other paper models.
+MAPPING_OF_TENSORFLOW = {
+    **{"num_layers": 2, "embed_features": None, "layer_features": None},
+    **{"activation": "lrelu", "lr_multiplier": 0.01, "w_avg_beta": 0.995},
+}
+SYNTHESIS_OF_TENSORFLOW = {
+    **{"channel_base": 1024, "channel_max": 6, "num_fp16_res": 0, "conv_clamp": None},
+    **{"architecture": "skip", "resample_filter": [1, 3, 3, 1], "use_noise": True},
+    "activation": "lrelu",
+}
+# As train.py makes them: of stylegan2-ada-pytorch, and of stylegan3.
+SYNTHESIS_OF_ADA = {
+    **{"channel_base": 1024, "channel_max": 6, "num_fp16_res": 4, "conv_clamp": 256},
+    "fp16_channels_last": True,
+}
+SYNTHESIS = {"channel_base": 1024, "channel_max": 6, "fused_modconv_default": "inference_only"}
+
+
+def stylegan2_arguments(mapping, synthesis, of_ada, group=dict):
+    return {
         **{"z_dim": 8, "c_dim": 0, "w_dim": 8, "img_resolution": 16, "img_channels": 3},
-        "mapping_kwargs": torch_writer.EasyDict(num_layers=2),
-        **({"synthesis_kwargs": torch_writer.EasyDict(synthesis)} if of_ada else synthesis),
+        "mapping_kwargs": group(mapping),
+        **({"synthesis_kwargs": group(synthesis)} if of_ada else synthesis),
     }
+
+
+@pytest.mark.parametrize("of_ada", [True, False])
+@pytest.mark.parametrize("mapping", [{"num_layers": 2}, MAPPING_OF_TENSORFLOW])
+@pytest.mark.parametrize("synthesis", [SYNTHESIS_OF_TENSORFLOW, SYNTHESIS_OF_ADA, SYNTHESIS])
+def test_stylegan2_of_every_origin(mapping, synthesis, of_ada):
+    found = stylegan2_generator.fields(stylegan2_arguments(mapping, synthesis, of_ada))
+    assert found == {
+        **{"resolution": 16, "image_channels": 3, "z_dim": 8, "c_dim": 0, "w_dim": 8},
+        **{"mapping_layers": 2, "channel_base": 1024, "channel_max": 6},
+        "conv_clamp": synthesis.get("conv_clamp", None if of_ada else 256),
+        "w_avg_beta": mapping.get("w_avg_beta", 0.995 if of_ada else 0.998),
+    }
+
+
+@pytest.mark.parametrize(
+    ("of_ada", "mapping", "synthesis", "clamp", "w_avg_beta"),
+    [
+        (True, MAPPING_OF_TENSORFLOW, SYNTHESIS_OF_TENSORFLOW, None, 0.995),
+        (False, {"num_layers": 2}, SYNTHESIS, 256, 0.998),
+    ],
+)
+def test_stylegan2_becomes_a_network_of_its_own(
+    tmp_path, of_ada, mapping, synthesis, clamp, w_avg_beta
+):
+    """It is no stage's: the config names the network and its fields."""
+    arguments = stylegan2_arguments(mapping, synthesis, of_ada, torch_writer.EasyDict)
     state = stylegan2_state(6)
     buffers = ("w_avg", "noise_const", "resample_filter")
     network = torch_writer.nvidia_module(state, buffers, **arguments)
@@ -199,6 +265,8 @@ def test_stylegan2_becomes_a_network_of_its_own(tmp_path, of_ada, clamp):
     assert all(name.endswith("resample_filter") for name in report["unused"])
     networks, config = checkpoint.load_weights(tmp_path / "out")
     assert config.network == "stylegan2" and config.model.generator.conv_clamp == clamp
+    assert config.model.generator.w_avg_beta == w_avg_beta
+    assert config.model.generator.mapping_layers == 2
     expected = stylegan2_generator.from_state_dict(state)
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, networks["generator"], expected)))
     gen = StyleGAN2Generator(**config.model.generator)
@@ -222,8 +290,13 @@ def test_stylegan2_without_one_of_its_arrays():
         ({"architecture": "resnet"}, "architecture is 'resnet', expected 'skip'"),
         ({"conv_clamp": -1}, "conv_clamp is -1"),
         ({"synthesis_kwargs": [1]}, "synthesis_kwargs is [1], expected a dict"),
-        ({"synthesis_kwargs": {"use_noise": False}}, "made with 'use_noise', which StyleGAN2"),
-        ({"conv_kernel": 3}, "made with 'conv_kernel', which StyleGAN2 does not have"),
+        ({"synthesis_kwargs": {"use_noise": False}}, "use_noise is False, expected True"),
+        ({"resample_filter": [1, 2, 1]}, "resample_filter is [1, 2, 1], expected [1, 3, 3, 1]"),
+        ({"activation": "relu"}, "activation is 'relu', expected 'lrelu'"),
+        ({"mapping_kwargs": {"layer_features": 256}}, "layer_features is 256, expected 512"),
+        ({"mapping_kwargs": {"w_avg_beta": None}}, "w_avg_beta is None, expected 0 to 1"),
+        ({"mapping_kwargs": [1], "synthesis_kwargs": {}}, "mapping_kwargs is [1], expected a dict"),
+        ({"conv_kernel": 3}, "made with 'conv_kernel', 3, which StyleGAN2 does not have"),
     ],
 )
 def test_stylegan2_generators_that_are_not_ours(change, reason):

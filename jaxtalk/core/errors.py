@@ -11,6 +11,11 @@ class UserError(ValueError):
     """
 
 
+def shortened(name):
+    """A name that comes from a file, at most 60 characters of it, for a message."""
+    return name if len(name) <= 60 else f"{name[:57]}..."
+
+
 @contextlib.contextmanager
 def config_faults_of(name):
     """Tells of values that do not go together, such as a batch that cannot be split into groups.

@@ -80,7 +80,7 @@ class SynthesisLayer(nn.Module):
 
     spec: LayerSpec
     magnitude_beta: float
-    conv_clamp: float
+    conv_clamp: float | None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -145,7 +145,7 @@ class Generator(nn.Module):
       margin_size: px around the image in all layers but the last ones.
       filter_size: taps of a low-pass filter per up- or down-sampling factor.
       lrelu_upsampling: how much finer the grid of the leaky ReLU is.
-      conv_clamp: bound of activations.
+      conv_clamp: bound of activations, or None.
       output_scale: factor of the image.
       magnitude_beta: decay per step of the magnitudes; the reference takes
         0.5 ** (batch_size / 20000).
@@ -170,7 +170,7 @@ class Generator(nn.Module):
     margin_size: int = 10
     filter_size: int = 6
     lrelu_upsampling: int = 2
-    conv_clamp: float = 256.0
+    conv_clamp: float | None = 256.0
     output_scale: float = 0.25
     magnitude_beta: float = 0.999
     w_avg_beta: float = 0.998

@@ -1,16 +1,18 @@
 """Reader of the Basel face model as Deep3DFaceRecon_pytorch prepares it (`BFM_model_front.mat`).
 
 The Basel face model may not be passed on: users ask the University of Basel for it and prepare the
-file themselves. It is read as arrays; nothing in it is executed.
+file themselves. It is read as arrays; nothing in it is executed, see `jaxtalk.pretrained.mat_file`.
 """
 
 import numpy as np
-import scipy.io
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.face_model import SIZES, FaceModel
+from jaxtalk.pretrained import mat_file
+from jaxtalk.pretrained.torch_file import opened
 
 NUM_LANDMARKS = 68
+MAX_SIZE = 1 << 18  # of an axis; the public model has 107,127 coordinates
 FIELDS = (
     *("meanshape", "idBase", "exBase", "meantex", "texBase"),
     *("tri", "point_buf", "keypoints"),
@@ -29,13 +31,12 @@ def load(path):
       UserError: there is no such file, or it holds something else.
     """
     try:
-        fields = scipy.io.loadmat(path, variable_names=FIELDS)
-    except Exception as error:  # of many kinds, according to where a broken file breaks off
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        with opened(path) as file:
+            fields = mat_file.read(file.read(), FIELDS)
+    except UserError as error:
         raise UserError(
-            f"{path}: found no readable .mat file ({reason}), expected BFM_model_front.mat; "
-            "prepare it as Deep3DFaceRecon_pytorch describes"
-        ) from error
+            f"{error}; expected BFM_model_front.mat, as Deep3DFaceRecon_pytorch prepares it"
+        ) from None
     return from_fields(fields, name=path)
 
 
@@ -52,11 +53,13 @@ def from_fields(fields, name="face model"):
         if key not in fields:
             raise UserError(f"{name}: {key!r} is missing, expected BFM_model_front.mat")
         array = np.asarray(fields[key])
-        fits = array.ndim == len(shape) and all(n in (-1, m) for n, m in zip(shape, array.shape))
+        fits = array.ndim == len(shape) and all(
+            n in (-1, m) and m <= MAX_SIZE for n, m in zip(shape, array.shape)
+        )
         if not fits or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
             raise UserError(
                 f"{name}: {key!r} is {array.dtype} {array.shape}, expected finite numbers "
-                f"{shape} (-1: any); is it BFM_model_front.mat?"
+                f"{shape} (-1: up to {MAX_SIZE}); is it BFM_model_front.mat?"
             )
         return array.astype(np.int64 if integers else np.float32)
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 from jaxtalk.pretrained import torch_file
 
 
@@ -32,7 +32,7 @@ def reader(key, *further):
         for name in (key, *further):
             arrays = tree.get(name)
             if not isinstance(arrays, dict):
-                found = ", ".join(sorted(tree)[:5]) or "nothing"
+                found = ", ".join(map(shortened, sorted(tree)[:5])) or "nothing"
                 raise UserError(f"{path}: found {found}, expected a state dict named {name!r}")
             prefix = f"{name}." if further else ""
             arrays = torch_file.arrays_of(arrays)
@@ -125,7 +125,7 @@ def read(kind, paths):
     for path in paths:
         found, made_with = kind.read(path)
         if twice := state.keys() & found.keys():
-            raise UserError(f"{path}: {min(twice)!r} is in another input, too")
+            raise UserError(f"{path}: {shortened(min(twice))!r} is in another input, too")
         state |= found
         arguments |= made_with
         with open(path, "rb") as file:
@@ -174,7 +174,7 @@ def convert_part(part, state, values, files):
         module, inputs = part.build(values)
         expected = _shapes(jax.eval_shape(module.init, jax.random.key(0), *inputs))
     except UserError as error:
-        some = ", ".join(sorted(state)[:3]) or "none"
+        some = ", ".join(map(shortened, sorted(state)[:3])) or "none"
         raise UserError(
             f"{error}; found {len(state)} arrays ({some}, ...); expected {files}"
         ) from None

@@ -81,10 +81,7 @@ def _conv(state, theirs, ours, params, stats):
         params[ours] = state.conv(theirs)
         return
     kernel = state.array(f"{theirs}.weight_orig", 4)  # [out, in, height, width]
-    params[ours] = {
-        "kernel": np.ascontiguousarray(kernel.transpose(2, 3, 1, 0)),
-        **state.bias(theirs),
-    }
+    params[ours] = state.layer(theirs, kernel.transpose(2, 3, 1, 0))
     v = state.array(f"{theirs}.weight_v", 1).reshape(kernel.shape[1:])
     stats[ours] = {"u": state.array(f"{theirs}.weight_u", 1), "v": v.transpose(1, 2, 0).ravel()}
 

@@ -7,17 +7,20 @@ torch.save within the pickle, see `jaxtalk.pretrained.torch_tensors`.
 """
 
 import dataclasses
+import functools
 import io
 
 import numpy as np
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 from jaxtalk.pretrained import pickle_machine, torch_tensors
 from jaxtalk.pretrained.pickle_machine import Named
-from jaxtalk.pretrained.torch_file import opened
+from jaxtalk.pretrained.torch_file import START, described, opened
 
 FORMAT_VERSION = 6  # of torch_utils.persistence, in all public files
 _MAX_ARGUMENTS = 1000
+_MAX_TENSORS = 1 << 14
+_MAX_DEPTH = 32  # of parts within parts
 _PLAIN = (type(None), bool, int, float, str)
 
 
@@ -48,19 +51,26 @@ def read(path, name="G_ema"):
         an object that such a network does not have.
     """
     with opened(path) as file:
-        if file.read(2) not in (b"\x80\3", b"\x80\4", b"\x80\5"):
-            raise UserError("expected a pickle of stylegan2-ada-pytorch or stylegan3 (.pkl)")
+        start = file.read(START)
+        if start[:2] not in (b"\x80\3", b"\x80\4", b"\x80\5"):
+            raise UserError(
+                f"found {described(start)}, expected a pickle of stylegan2-ada-pytorch or "
+                "stylegan3 (.pkl)"
+            )
         file.seek(0)
-        pickle = io.BytesIO(file.read())
-        tree = pickle_machine.run(pickle, _NAMES)
+        pickle, budget = io.BytesIO(file.read()), pickle_machine.Budget()
+        load = functools.partial(_storage, budget)
+        names = {**_NAMES, ("torch.storage", "_load_from_bytes"): Named(load)}
+        tree = pickle_machine.run(pickle, names, budget=budget)
         if pickle.tell() != pickle.getbuffer().nbytes:
             raise ValueError("something behind the end of its pickle")
-        networks = tree if type(tree) is dict else {}
-        networks = {n: value for n, value in networks.items() if type(value) is _Module}
+        tree = tree if type(tree) is dict else {}
+        networks = [n for n, value in tree.items() if type(value) is _Module]
         if name not in networks:
-            found = ", ".join(torch_tensors.checked_name(str(n)) for n in networks) or "none"
+            found = ", ".join(shortened(torch_tensors.checked_name(n)) for n in networks[:5])
+            found = found or "none"
             raise UserError(f"holds the networks {found}, expected one named {name}")
-        return _network(networks[name])
+        return _network(tree[name])
 
 
 def _network(module):
@@ -68,24 +78,29 @@ def _network(module):
     if module.state.get("_init_args") or type(arguments) is not dict:
         raise UserError(f"{module.class_name!r} was made with arguments that have no names")
     tree = {}
-    _collect(module, "", tree, set())
+    _collect(module, "", 0, tree, set())
     return Network(module.class_name, arguments, torch_tensors.arrays(tree))
 
 
-def _collect(module, prefix, tree, seen):
+def _collect(module, prefix, depth, tree, seen):
     """Adds the tensors of a module and of its parts to `tree`, under PyTorch's names."""
     if id(module) in seen:
         raise ValueError(f"a network that has the part {prefix[:50]!r} twice")
+    if depth > _MAX_DEPTH:
+        raise ValueError("a network whose parts are nested too deeply")
     seen.add(id(module))
     for group in ("_parameters", "_buffers"):
         for name, tensor in _group(module, group).items():
+            if len(tree) == _MAX_TENSORS:
+                raise ValueError(f"a network of over {_MAX_TENSORS} tensors")
             if type(tensor) is torch_tensors.Tensor:
-                tree[f"{prefix}{name}"] = tensor
+                tree[torch_tensors.checked_name(prefix + name)] = tensor
             elif tensor is not None:
                 raise ValueError(f"a {type(tensor).__name__} for the tensor {prefix[:50]!r}")
     for name, part in _group(module, "_modules").items():
         if type(part) is _Module:
-            _collect(part, f"{prefix}{torch_tensors.checked_name(str(name))}.", tree, seen)
+            within = torch_tensors.checked_name(f"{prefix}{name}.")
+            _collect(part, within, depth + 1, tree, seen)
         elif part is not None:
             raise ValueError(f"a {type(part).__name__} for a part of {prefix[:50]!r}")
 
@@ -128,19 +143,26 @@ class _Module:
         self.state = record["state"]
 
 
-def _storage(data):
+def _storage(budget, data):
     """A storage, from the bytes of a file of torch.save."""
     if type(data) is not bytes or not data.startswith(torch_tensors.LEGACY_START):
         raise ValueError("a storage that is no file of torch.save")
-    storage = torch_tensors.read_legacy(data)
+    storage = torch_tensors.read_legacy(data, budget)
     if type(storage) is not torch_tensors.Storage or storage.values is None:
         raise ValueError("a storage that is something else, or empty")
     return storage
 
 
+def _of_tensorflow(*_):
+    raise UserError(
+        "holds a network of TensorFlow, expected those of PyTorch; convert it with the legacy.py "
+        "of stylegan3"
+    )
+
+
 _NAMES = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): Named(_Module),
     ("dnnlib.util", "EasyDict"): Named(pickle_machine.mapping),
-    ("torch.storage", "_load_from_bytes"): Named(_storage),
+    ("dnnlib.tflib.network", "Network"): Named(_of_tensorflow),
     **{key: named for key, named in torch_tensors.NAMES.items() if type(named) is Named},
 }

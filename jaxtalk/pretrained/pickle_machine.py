@@ -4,8 +4,8 @@ A pickle is a program for a stack machine, and Python's own machine can be told 
 anything. This one knows the opcodes that files of weights consist of and refuses the others;
 whatever a pickle names is looked up in a table of our own functions, never imported; and what lies
 on the stack are plain values and what those functions return. No attribute is ever set, no
-function of a file is ever called. Time and memory are bounded by the number of opcodes and the
-length of the file, whatever lengths and indices it declares.
+function of a file is ever called. Time and memory are bounded by the number of opcodes, of all
+pickles of a file together, and by its length, whatever lengths and indices it declares.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ import pickletools
 import warnings
 from collections.abc import Callable
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 
-MAX_OPCODES = 1 << 20  # of one pickle; the largest public checkpoints have a tenth
+MAX_OPCODES = 1 << 20  # of a file; the largest public checkpoints have a tenth
 _MAX_INTEGER_BITS = 128
 _MAX_KEY_BITS = 64  # old optimizers number their tensors by address
 _FRAME_HEADER = 9  # bytes: opcode and length
@@ -28,6 +28,19 @@ class Named:
     make: Callable
 
 
+class Budget:
+    """The opcodes that the pickles of a file may have together."""
+
+    def __init__(self):
+        self._left = MAX_OPCODES
+
+    def spend(self):
+        """Counts an opcode."""
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"pickles of over {MAX_OPCODES} opcodes")
+
+
 class Ignored:
     """In the place of an object that is of no use here; takes any arguments and any state."""
 
@@ -38,13 +51,14 @@ class Ignored:
         """Of no use, either."""
 
 
-def run(file, names, persistent=None):
+def run(file, names, persistent=None, budget=None):
     """The value of the pickle at the position of a file, which is left behind its end.
 
     Args:
       file: binary, in memory: `io.BytesIO`.
       names: (module, name) -> `Named` or other constant, the only objects that it may name.
       persistent: the function that gets its persistent ids; None: it must not have any.
+      budget: the `Budget` of its file; None: one of its own.
 
     Returns:
       Plain values, dicts, lists (for sets, too), tuples, and what the functions of `names` return;
@@ -57,15 +71,14 @@ def run(file, names, persistent=None):
     machine = _Machine(names, persistent, file.getbuffer().nbytes)
     with warnings.catch_warnings():  # of pickletools, about backslashes in names
         warnings.simplefilter("ignore", DeprecationWarning)
-        _step_through(machine, file)
+        _step_through(machine, file, budget or Budget())
     return machine.result()
 
 
-def _step_through(machine, file):
+def _step_through(machine, file, budget):
     frame_end = None
-    for count, (opcode, argument, position) in enumerate(pickletools.genops(file)):
-        if count >= MAX_OPCODES:
-            raise ValueError(f"a pickle of over {MAX_OPCODES} opcodes")
+    for opcode, argument, position in pickletools.genops(file):
+        budget.spend()
         if frame_end is not None and position >= frame_end:
             if position > frame_end:
                 raise ValueError("a pickle with a frame that ends inside of a value")
@@ -83,15 +96,33 @@ def _step_through(machine, file):
 
 
 def mapping(items=()):
-    """A dict of (key, value) pairs with keys as `run` takes them: texts, also of integers."""
-    return {_key(key): value for key, value in items}
+    """A dict of the pairs in a list or tuple; keys are texts, also those that are integers.
+
+    Raises:
+      ValueError: they are no pairs, have other keys, or two of the same text.
+    """
+    found = {}
+    if type(items) not in (list, tuple):
+        raise ValueError(f"a dict of the items of a {type(items).__name__}")
+    for pair in items:
+        if type(pair) not in (list, tuple) or len(pair) != 2:
+            raise ValueError("a dict of items that are no pairs")
+        _set(found, *pair)
+    return found
+
+
+def _set(found, key, value):
+    key = _key(key)
+    if key in found:
+        raise ValueError(f"a dict with the key {shortened(key)!r} twice")
+    found[key] = value
 
 
 def _key(key):
     if type(key) is str:
         return key
     if type(key) is int and key.bit_length() <= _MAX_KEY_BITS:
-        return str(key)  # integers can be chosen so that their hashes collide
+        return str(key)  # integers, unlike texts, can be chosen so that they collide in a dict
     raise ValueError(f"a dict with a key that is a {type(key).__name__}, or too large")
 
 
@@ -164,13 +195,15 @@ class _Machine:
         self.top(list).extend(items)
 
     def set_items(self, items):
-        self.top(dict).update(mapping(_pairs(items)))
+        found = self.top(dict)
+        for key, value in _pairs(items):
+            _set(found, key, value)
 
     def name(self, module, name):
         if (module, name) not in self._names:
             raise UserError(
                 f"holds the object {f'{module}.{name}'[:100]!r}, expected tensors only; it was not "
-                "touched; save the state dict alone, as torch.save or .safetensors"
+                "touched; give the file as its authors publish it, or the tensors alone"
             )
         self.push(self._names[module, name])
 
@@ -182,7 +215,7 @@ class _Machine:
         arguments = self.pop(tuple)
         # What is given away was written once, so it is no more than the file; unless it is given
         # away again and again, by way of the memo.
-        self._work -= len(arguments) + sum(len(a) for a in arguments if type(a) in (list, bytes))
+        self._work -= len(arguments) + sum(len(a) for a in arguments if type(a) in _CONTAINERS)
         if self._work < 0:
             raise ValueError("a pickle that passes the same values on again and again")
         self.push(self.pop(Named).make(*arguments))
@@ -199,6 +232,9 @@ class _Machine:
         if self._persistent is None:
             raise ValueError("a pickle with a persistent id")
         self.push(self._persistent(self.pop(tuple)))
+
+
+_CONTAINERS = (list, tuple, dict, bytes)
 
 
 def _checked(value, kind):

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan2_generator import Generator
 from jaxtalk.pretrained import parity
-from jaxtalk.pretrained.generator_arguments import COMMON, finish, take
+from jaxtalk.pretrained.generator_arguments import COMMON, finish, fixed, take
 from jaxtalk.pretrained.mapping import dense, mapping
 from jaxtalk.pretrained.torch_layout import StateDict
 
-_FIELDS = {**COMMON, "img_resolution": ("resolution", 4, 4096)}
-_OF_TRAINING = ("num_fp16_res", "fused_modconv_default")
+_FIELDS = {**COMMON, "img_resolution": ("resolution", 4, 2048)}
+_OF_TRAINING = ("num_fp16_res", "fp16_channels_last", "fused_modconv_default")
 
 
 def fields(arguments):
@@ -22,7 +22,8 @@ def fields(arguments):
     Args:
       arguments: the keyword arguments that it was made with, by the reference's names. Where those
         of the synthesis are a dict of their own, it is one of stylegan2-ada-pytorch, in which
-        activations are bounded only where it says so.
+        activations are bounded only where it says so, and whose w_avg_beta is another one.
+        Converted from TensorFlow, it also has those that never differ.
 
     Raises:
       UserError: it has arguments or values for which there is no such generator.
@@ -35,9 +36,12 @@ def fields(arguments):
     rest = {name: a for name, a in {**rest, **of_synthesis}.items() if name not in _OF_TRAINING}
     if not of_ada:
         rest.setdefault("conv_clamp", 256)
-    architecture = rest.pop("architecture", "skip")
-    if architecture != "skip":
-        raise UserError(f"generator: architecture is {architecture!r:.50}, expected 'skip'")
+    elif type(of_mapping := rest.get("mapping_kwargs", {})) is dict:
+        rest["mapping_kwargs"] = {"w_avg_beta": 0.995, **of_mapping}
+    fixed(rest, "architecture", "skip")
+    fixed(rest, "activation", "lrelu")
+    fixed(rest, "use_noise", True)
+    fixed(rest, "resample_filter", [1, 3, 3, 1])
     found = take(rest, _FIELDS, Generator)
     resolution = found["resolution"]
     if resolution & (resolution - 1):

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.nn.stylegan3 import Generator
+from jaxtalk.nn.stylegan3_layers import layer_specs
 from jaxtalk.pretrained import parity
 from jaxtalk.pretrained.generator_arguments import COMMON, finish, take
 from jaxtalk.pretrained.mapping import dense, mapping
@@ -14,17 +15,18 @@ from jaxtalk.pretrained.torch_layout import StateDict
 
 _FIELDS = {
     **COMMON,
-    "img_resolution": ("resolution", 16, 4096),
-    "num_layers": ("num_layers", 3, 64),
-    "num_critical": ("num_critical", 0, 16),
-    "first_cutoff": ("first_cutoff", 0.5, 64),
-    "first_stopband": ("first_stopband", 0.5, 64),
-    "last_stopband_rel": ("last_stopband_ratio", 1, 4),
-    "margin_size": ("margin_size", 0, 64),
+    "img_resolution": ("resolution", 16, 2048),
+    "num_layers": ("num_layers", 3, 20),
+    "num_critical": ("num_critical", 0, 8),
+    "first_cutoff": ("first_cutoff", 1, 4),
+    "first_stopband": ("first_stopband", 2, 8),
+    "last_stopband_rel": ("last_stopband_ratio", 1, 2),
+    "margin_size": ("margin_size", 0, 20),
     "output_scale": ("output_scale", 1e-6, 1e6),
     "filter_size": ("filter_size", 1, 8),
-    "lrelu_upsampling": ("lrelu_upsampling", 1, 4),
+    "lrelu_upsampling": ("lrelu_upsampling", 2, 2),
 }
+_MAX_UP = 4  # in public networks; the time that it takes to build a layer is its square
 _OF_TRAINING = ("num_fp16_res", "magnitude_ema_beta")
 _CONFIGS = {(3, False): "t", (1, True): "r"}  # (conv_kernel, use_radial_filters)
 
@@ -47,6 +49,12 @@ def fields(arguments):
         raise UserError("generator: neither configuration T nor R")
     found["config"] = _CONFIGS[kernel, radial]
     finish(rest, "StyleGAN3")
+    up = max(spec.up for spec in layer_specs(Generator(**found)))
+    if up > _MAX_UP:
+        raise UserError(
+            f"generator: its {found['num_layers']} layers up-sample by {up}, expected {_MAX_UP} at "
+            "most; is it another network?"
+        )
     return found
 
 

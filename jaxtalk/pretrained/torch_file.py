@@ -20,15 +20,25 @@ import zipfile
 
 import numpy as np
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 from jaxtalk.pretrained import torch_tensors
 
+START = 64  # bytes that tell what a file is
 MAX_HEADER_BYTES = 1 << 22  # of safetensors, and the directory of an archive
 MAX_NPY_HEADER = 1000  # characters; it is Python text, for whose parser more would be hard
 _FAULTS = (
     *(zipfile.BadZipFile, struct.error, OSError, EOFError, MemoryError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, SyntaxError),
 )
+_ARCHIVES = (b"PK\3\4", b"PK\5\6")  # with members, and without
+_OTHERS = {
+    **dict.fromkeys(_ARCHIVES, "an archive"),
+    b"<": "a web page (is it the download?)",
+    b"version https://git-lfs": "a pointer of git-lfs (get the file itself by git lfs pull)",
+    b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "a compressed file (unpack it)",
+    b"\x80": "a pickle",
+}
 _SAFETENSORS = dict(
     zip(
         ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"),
@@ -47,15 +57,25 @@ def read(path):
         names an object that is neither part of a tensor nor of plain values beside them.
     """
     with opened(path) as file:
-        start = file.read(len(torch_tensors.LEGACY_START))
+        start = file.read(START)
         file.seek(0)
-        if start.startswith(b"PK"):
+        if start.startswith(_ARCHIVES):
             return _read_zip(file)
-        if start == torch_tensors.LEGACY_START:
+        if start.startswith(torch_tensors.LEGACY_START):
             return _arrays(torch_tensors.read_legacy(file.read()))
-        if str(path).endswith(".safetensors"):
+        if str(path).endswith(".safetensors") and start[8:9] == b"{":
             return _read_safetensors(file)
-        raise UserError("expected a file of torch.save, .safetensors or .npz")
+        raise UserError(
+            f"found {described(start)}, expected a file of torch.save, .safetensors or .npz"
+        )
+
+
+def described(start):
+    """What a file seems to be that begins with these bytes, in words."""
+    if not start:
+        return "an empty file"
+    found = (words for first, words in _OTHERS.items() if start.lstrip().startswith(first))
+    return next(found, "something else")
 
 
 def read_state_dict(path):
@@ -115,8 +135,13 @@ def _arrays(tree):
 def _read_zip(file):
     _check_directory(file)
     with zipfile.ZipFile(file) as archive:
-        _check_members(archive, _length(file))
         names = archive.namelist()
+        if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
+            raise UserError(
+                "found a TorchScript archive, a program, expected tensors; take another file, or "
+                "save the state_dict() of what PyTorch loads from it"
+            )
+        _check_members(archive, _length(file))
         pickled = [name for name in names if name.rpartition("/")[2] == "data.pkl"]
         if len(pickled) > 1:
             raise UserError(
@@ -229,12 +254,12 @@ def _read_safetensors(file):
     for name, entry in header.items():
         first, last = entry["data_offsets"]
         if type(first) is not int or type(last) is not int or not 0 <= first <= last <= size:
-            raise ValueError(f"{name[:100]} is outside of the file")
+            raise ValueError(f"{shortened(name)} is outside of the file")
         spans[torch_tensors.checked_name(name)] = first, last
     end, arrays = 0, {}
     for name, (first, last) in sorted(spans.items(), key=lambda item: item[1]):
         if first != end:
-            raise ValueError(f"{name[:100]} does not begin where the one before it ends")
+            raise ValueError(f"{shortened(name)} does not begin where the one before it ends")
         end = last
         arrays[name] = _numbers(name, header[name], file.read(last - first))
     if end != size:
@@ -245,7 +270,8 @@ def _read_safetensors(file):
 def _numbers(name, entry, data):
     dtype, shape = entry["dtype"], entry["shape"]
     if type(dtype) is not str or dtype not in _SAFETENSORS:
-        raise ValueError(f"{name[:100]} has the type {str(dtype)[:20]!r}, which is not known here")
+        dtype = str(dtype)[:20]
+        raise ValueError(f"{shortened(name)} has the type {dtype!r}, which is not known here")
     values = torch_tensors.numbers(data, _SAFETENSORS[dtype])
     _check_shape(shape)
     return values.reshape(shape)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from jaxtalk.core.errors import UserError
+from jaxtalk.core.errors import UserError, shortened
 
 
 class StateDict:
@@ -54,7 +54,9 @@ class StateDict:
             return np.zeros((1,) * ndim, np.float32)
         value = np.asarray(self._state.pop(name), np.float32)
         if value.ndim != ndim:
-            raise UserError(f"state dict: {name!r} has shape {value.shape}, expected {ndim} axes")
+            raise UserError(
+                f"state dict: {shortened(name)!r} has shape {value.shape}, expected {ndim} axes"
+            )
         return value
 
     def layer(self, name, kernel, bias=True):
@@ -120,4 +122,4 @@ class StateDict:
 
 
 def _some(names):
-    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+    return ", ".join(repr(shortened(n)) for n in names[:3]) + (", ..." if len(names) > 3 else "")

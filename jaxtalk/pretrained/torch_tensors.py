@@ -10,6 +10,7 @@ from jaxtalk.pretrained import pickle_machine
 from jaxtalk.pretrained.pickle_machine import Ignored, Named
 
 MAX_AXES = 32
+MAX_NAME = 256  # characters
 # Tied weights are listed once for each of their names, and constants may be views that repeat a
 # number; beyond this, views stand for a bomb.
 MAX_EXPANSION = 4
@@ -119,7 +120,7 @@ def checked_name(name):
     Raises:
       ValueError: it is too long or has characters that do not print.
     """
-    if len(name) > 1000 or not name.isprintable():
+    if len(name) > MAX_NAME or not name.isprintable():
         raise ValueError(f"the name {name[:50]!r}..., which no network has")
     return name
 
@@ -164,11 +165,6 @@ class _OldParameter:
             self.tensor = state[0]
 
 
-def _ordered_dict(items=()):
-    """Python 2 gives the items, a list of [key, value]; later versions set them."""
-    return pickle_machine.mapping(items)
-
-
 # What lies beside the tensors of published files: options, counters, states of schedulers. None of
 # it is looked at, but for dicts.
 _BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "int", "float", "str", "bool", "complex")
@@ -191,7 +187,8 @@ _BESIDE = {
 
 NAMES = {
     **{(module, name): Named(Ignored) for module, names in _BESIDE.items() for name in names},
-    ("collections", "OrderedDict"): Named(_ordered_dict),
+    # Python 2 gives the items, a list of [key, value]; later versions set them.
+    ("collections", "OrderedDict"): Named(pickle_machine.mapping),
     ("collections", "defaultdict"): Named(lambda *_: {}),
     ("torch._utils", "_rebuild_tensor"): Named(Tensor),
     ("torch._utils", "_rebuild_tensor_v2"): Named(Tensor),
@@ -206,24 +203,28 @@ NAMES = {
 }
 
 
-def unpickle(file, storages):
+def unpickle(file, storages, budget=None):
     """The value of the next pickle of an `io.BytesIO`; `storages` gets those that it names."""
-    return pickle_machine.run(file, NAMES, persistent_storages(storages))
+    return pickle_machine.run(file, NAMES, persistent_storages(storages), budget)
 
 
-def read_legacy(data):
+def read_legacy(data, budget=None):
     """The value in the old form of torch.save.
 
     Pickles of magic number, protocol, system, the value and the storages' keys; then, for each key,
     a count and the numbers.
+
+    Args:
+      data: its bytes.
+      budget: the `pickle_machine.Budget` of the file that they are a part of, if of one.
     """
-    file, storages = io.BytesIO(data), {}
-    magic, _, system = (unpickle(file, {}) for _ in range(3))
+    file, storages, budget = io.BytesIO(data), {}, budget or pickle_machine.Budget()
+    magic, _, system = (unpickle(file, {}, budget) for _ in range(3))
     if magic != LEGACY_MAGIC or type(system) is not dict:
         raise ValueError("no file of torch.save")
     order = "<" if system.get("little_endian", True) else ">"
-    tree = unpickle(file, storages)
-    keys = unpickle(file, {})
+    tree = unpickle(file, storages, budget)
+    keys = unpickle(file, {}, budget)
     if (
         type(keys) is not list
         or any(type(k) is not str for k in keys)

@@ -155,6 +155,19 @@ def test_bfloat16_images_are_float32_and_near(small):
     assert np.sqrt(np.mean(np.square(error))) < 0.02 * np.std(full)
 
 
+def test_without_a_bound(small):
+    """Public networks that were trained in float32 have none; here it is the image's."""
+    _, step, variables = small
+    z = jax.random.normal(jax.random.key(6), (4, 8))
+    layer = {**variables["params"]["layers_3"], "bias": jnp.full(3, 4000.0)}
+    far = {**variables, "params": {**variables["params"], "layers_3": layer}}
+    bounded = step(variables, z)[0], step(far, z)[0]
+    free = run(Generator(**SMALL, conv_clamp=None))
+    np.testing.assert_allclose(free(variables, z)[0], bounded[0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(free(far, z)[0], bounded[0] + 1000, rtol=0, atol=1e-2)
+    np.testing.assert_array_equal(bounded[1], 64)
+
+
 def test_initial_values_have_unit_variance():
     generator = Generator(**{**SMALL, "w_dim": 64, "channel_max": 64, "channel_base": 4096})
     key = jax.random.key(0)

@@ -8,12 +8,13 @@ import struct
 import time
 import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import nvidia_pickle, pickle_machine, torch_file
+from jaxtalk.pretrained import basel, nvidia_pickle, pickle_machine, torch_file
 from tests import torch_writer
 
 
@@ -65,6 +66,9 @@ EMPTY = named("collections", "OrderedDict")
 COLLIDING = b"".join(
     b"\x8a\x10" + (i * (2**61 - 1)).to_bytes(16, "little") + b"N" for i in range(1, 1000)
 )
+
+PAIRS = b"".join(b"J" + struct.pack("<i", i) + b"N\x86" for i in range(999))
+ITEMS = b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(999))
 
 PICKLES = {
     # What names or calls an object.
@@ -120,7 +124,11 @@ PICKLES = {
     "a list for a key": (b"}]Ns.", "a key that is a list"),
     "tuples for a key": (b"})" + b"\x85" * 99999 + b"Ns.", "a key that is a tuple"),
     "keys that collide": (b"}(" + COLLIDING + b"u.", "or too large"),
-    "no items": (EMPTY + text("ab") + b"\x85R.", "cannot be read"),
+    "no items": (EMPTY + text("ab") + b"\x85R.", "a dict of the items of a str"),
+    "items of a dict": (EMPTY + b"}" + text("ab") + b"Ns\x85R.", "a dict of the items of a dict"),
+    "items of text": (EMPTY + b"]" + text("ab") + b"a\x85R.", "a dict of items that are no pairs"),
+    "a number and its text": (b"}(K\1N" + text("1") + b"Nu.", "a dict with the key '1' twice"),
+    "a long key twice": (b"}(" + (text("a" * 999) + b"N") * 2 + b"u.", "a...' twice"),
     "nothing to take": (b"R.", "an empty stack"),
     "too few": (b"N\x87.", "an empty stack"),
     "no mark": (b"t.", "a mark where there is none"),
@@ -154,9 +162,17 @@ PICKLES = {
         "nested too deeply|holds the networks none",
     ),
     "marks": (b"(" * 99999 + b".", "no single value"),
-    "opcodes": (b"N" * (pickle_machine.MAX_OPCODES + 10) + b".", "a pickle of over"),
+    "opcodes": (b"N" * (pickle_machine.MAX_OPCODES + 10) + b".", "pickles of over"),
     "the same list often": (
-        b"](" + b"(K\1Nt" * 999 + b"eq\0" + (EMPTY + b"h\0\x85R") * 999 + b".",
+        b"](" + PAIRS + b"eq\0" + (EMPTY + b"h\0\x85R") * 999 + b".",
+        "again and again",
+    ),
+    "the same tuple often": (
+        b"(" + PAIRS + b"t\x85q\0" + (EMPTY + b"h\0R") * 999 + b".",
+        "again and again",
+    ),
+    "the same dict often": (
+        b"}(" + ITEMS + b"u\x85q\0" + (named("argparse", "Namespace") + b"h\0R") * 999 + b".",
         "again and again",
     ),
     "the same arguments often": (
@@ -414,12 +430,14 @@ def entry(first, last, shape=(2,), dtype="F32"):
         ({"a": entry(0, 20, [5], "F8_E4M3")}, "'F8_E4M3', which is not known here"),
         ({"a": entry(0, 20, [5], ["F32"])}, "not known here"),
         ({"a": 1}, "cannot be read"),
-        ([], "cannot be read"),
+        ([], "found something else, expected a file of torch.save, .safetensors or .npz"),
         ({"a\n": entry(0, 20, [5])}, "which no network has"),
-        (b"[" * 99999, "nested too deeply"),
+        (b'{"a":' + b"[" * 99999, "nested too deeply"),
         (b'{"a":' + b"9" * 9999 + b"}", "cannot be read"),
         (b'{"a":{},"a":{}}', "two entries of the same name"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"{\xff\xfe", "cannot be read"),
+        ({"a" * 999: entry(0, 20, [5])}, "which no network has"),
+        ({"a" * 200: entry(0, 24)}, f"({'a' * 57}... is outside of the file)"),
     ],
 )
 def test_safetensors(tmp_path, head, reason):
@@ -435,7 +453,43 @@ def test_headers_of_safetensors_that_lie(tmp_path):
         assert f"a header of {length} bytes" in refused(tmp_path / "a.safetensors", memory=1 << 20)
 
 
+def test_safetensors_that_begin_like_an_archive(tmp_path):
+    """Its first two bytes, the lower ones of the length of its header, may be any."""
+    head = json.dumps({"a": entry(0, 8)}).encode()
+    length = int.from_bytes(b"PK", "little")
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + head.ljust(length) + np.ones(2, "f4").tobytes())
+    np.testing.assert_array_equal(torch_file.read(path)["a"], [1, 1])
+
+
 # ------------------------------------------------------------------------------------ other files
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "an empty file"),
+        (b"\n <!DOCTYPE html><html>Quota exceeded</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of git-lfs"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
+        (b"\x1f\x8b\x08", "a compressed file"),
+        (b"weights", "something else"),
+    ],
+)
+def test_what_was_not_downloaded(tmp_path, data, words):
+    for name in ("a.pth", "a.safetensors", "a.pkl"):
+        (tmp_path / name).write_bytes(data)
+        assert f": found {words}" in refused(tmp_path / name)
+    assert f": found {words}" in refused(tmp_path / "a.pkl", nvidia_pickle.read)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_programs_of_torchscript(tmp_path, compression):
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", compression) as archive:
+        archive.writestr("a/data.pkl", b"\x80\2c__torch__.torch.nn\nModule\n)\x81.")
+        archive.writestr("a/code/__torch__/torch/nn.py", "class Module(Module): pass")
+        archive.writestr("a/constants.pkl", b"\x80\2).")
+    assert "found a TorchScript archive, a program, expected tensors" in refused(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("read", [torch_file.read, nvidia_pickle.read])
@@ -445,6 +499,55 @@ def test_what_is_no_file(tmp_path, read):
     for name in ("folder", "pipe"):
         assert "is no file; give the path of downloaded weights" in refused(tmp_path / name, read)
     assert "no such file" in refused(tmp_path / "nothing", read)
+
+
+def matrix(name=b"meanshape", kind=6, shape=(1, 3), form=9, numbers=bytes(24), flags=0):
+    """A matrix of a MATLAB file: flags and class, shape, name, numbers."""
+    parts = (6, struct.pack("<II", kind | flags, 0)), (5, struct.pack("<2i", *shape))
+    data = b""
+    for tag, part in (*parts, (1, name), (form, numbers)):
+        data += struct.pack("<II", tag, len(part)) + part + bytes(-len(part) % 8)
+    return struct.pack("<II", 14, len(data)) + data
+
+
+def compressed(data):
+    data = zlib.compress(data)
+    return struct.pack("<II", 15, len(data)) + data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        # 480 MB of zeros; as many, of which the header speaks of 0 or of 24.
+        (compressed(struct.pack("<II", 14, 480_000_000) + bytes(480_000_000)), "over 268435456 b"),
+        (compressed(struct.pack("<II", 14, 0) + bytes(480_000_000)), "not as long as it says"),
+        (compressed(matrix() + bytes(480_000_000)), "not as long as it says"),
+        (compressed(matrix())[:-1], "breaks off"),
+        (compressed(matrix())[:-3] + b"abc", "incorrect data check"),
+        (compressed(b"\x0e\0"), "cannot be read"),
+        (matrix()[:-8], "breaks off"),
+        (matrix(shape=(1 << 30, 1 << 30)), "has 3 numbers, announced with"),
+        (matrix(shape=(-1, -3)), "is no matrix of real numbers"),
+        (matrix(kind=1, shape=(1 << 30, 1)), "is no matrix of real numbers"),
+        (matrix(kind=5), "is no matrix of real numbers"),
+        (matrix(flags=1 << 11), "is no matrix of real numbers"),
+        (matrix(form=16), "is no matrix of real numbers"),
+        (matrix() + matrix(), "two arrays of the name 'meanshape'"),
+        (struct.pack("<II", 1, 0), "an element of the type 1"),
+        (matrix(shape=(1, 300_000), form=2, numbers=bytes(300_000)), "expected finite numbers"),
+    ],
+)
+def test_arrays_of_matlab(tmp_path, data, reason):
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+    (tmp_path / "a.mat").write_bytes(header + data)
+    assert reason in refused(tmp_path / "a.mat", basel.load, memory=1 << 22)
+
+
+def test_files_of_matlab_4_and_of_hdf5(tmp_path):
+    four = struct.pack("<5i", 0, 1 << 30, 1 << 30, 0, 10) + b"meanshape\0"
+    for data in (four, four + bytes(200), b"\x89HDF\r\n" + bytes(200), b""):
+        (tmp_path / "a.mat").write_bytes(data)
+        assert "no file of MATLAB 5 to 7" in refused(tmp_path / "a.mat", basel.load)
 
 
 @pytest.mark.parametrize(

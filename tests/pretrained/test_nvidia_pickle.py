@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.pretrained import nvidia_pickle
+from jaxtalk.pretrained import nvidia_pickle, pickle_machine, torch_tensors
 from tests import torch_writer
 
 RNG = np.random.default_rng(0)
@@ -139,9 +139,22 @@ def twice():
 
 def tower():
     part = record()
-    for _ in range(40):
+    for _ in range(20):
         part = of_groups(_modules={"a": part, "b": part})
     return part
+
+
+def long_names():
+    """Each of a length that one may have, together too long."""
+    part = record()
+    for _ in range(10):
+        part = of_groups(_modules={"\U0001f600" * 30: part})
+    return part
+
+
+def many_tensors():
+    tensor = torch_writer.nvidia_tensor(np.ones(1, "f4"))
+    return of_groups(_parameters={f"p{i}": tensor for i in range(20000)})
 
 
 def many_arguments():
@@ -168,6 +181,9 @@ def many_arguments():
         (many_arguments(), "over 1000 arguments"),
         (twice(), "twice"),
         (tower(), "twice"),
+        (long_names(), "which no network has"),
+        (of_groups(_modules={"\U0001f600" * 1000: record()}), "which no network has"),
+        (many_tensors(), "over 16384 tensors"),
         (of_groups(_parameters={"a\x1b[2J": torch_writer.nvidia_tensor(np.ones(1))}), "the name"),
         (1, "holds the networks none, expected one named G_ema"),
     ],
@@ -186,6 +202,27 @@ def test_parts_nested_without_end(tmp_path):
     start += text("state") + b"}" + text("_modules") + b"}" + text("a")
     data = b"\x80\3}" + text("G_ema") + start * 2000 + b"N" + b"sss\x85R" * 2000 + b"s."
     assert "nested too deeply" in refusal(tmp_path / "a.pkl", data.replace(b"q\0", b""))
+
+
+def test_storages_share_the_opcodes_of_their_file(tmp_path, monkeypatch):
+    """Each of them, and each of its pickles, has fewer than a file may have."""
+    storage, start = torch_writer.legacy_storage(np.ones(1, "f4")), torch_tensors.LEGACY_START
+    tensors = {}
+    for i in range(10):
+        padded = storage.replace(start, start + b"\x80\2" * (900 + i))
+        found = torch_writer.Call(torch_writer._STORAGE, padded)
+        tensors[f"p{i}"] = torch_writer.Call(torch_writer._TENSOR, found, 0, (1,), (1,))
+    path = written(tmp_path / "a.pkl", {"G_ema": of_groups(_parameters=tensors)})
+    assert nvidia_pickle.read(path).state_dict.keys() == tensors.keys()
+    monkeypatch.setattr(pickle_machine, "MAX_OPCODES", 5000)
+    assert "pickles of over 5000 opcodes" in refusal(path)
+
+
+def test_networks_of_tensorflow(tmp_path):
+    pickled = b"\x80\3cdnnlib.tflib.network\nNetwork\n)\x81."
+    assert "holds a network of TensorFlow, expected those of PyTorch; convert it" in refusal(
+        tmp_path / "a.pkl", pickled
+    )
 
 
 def test_files_of_another_kind(tmp_path):

@@ -72,6 +72,16 @@ def test_parameters_and_tensors_of_old_versions(tmp_path):
         np.testing.assert_array_equal(torch_file.read(tmp_path / "a.pt")["x"], array)
 
 
+@pytest.mark.parametrize("write", [torch_writer.write_zip, torch_writer.write_legacy])
+def test_optimizers_that_number_their_tensors_by_address(tmp_path, write):
+    """As PyTorch before 1.5 does, in the public checkpoints that were trained with it."""
+    addresses = {140234567890123: {"step": 3}, (1 << 63) - 1: {"step": 4}, -(1 << 62): {}}
+    optimizer = {"state": addresses, "param_groups": ({"params": (140234567890123,)},)}
+    array = np.ones(3, "f4")
+    write(tmp_path / "a.pth", {"state_dict": {"x": array}, "optimizer": optimizer})
+    np.testing.assert_array_equal(torch_file.read_state_dict(tmp_path / "a.pth")["x"], array)
+
+
 def test_safetensors_and_npz(tmp_path):
     arrays = {name: TREE["state_dict"][name] for name in ("single", "long")}
     write_safetensors(tmp_path / "a.safetensors", arrays)
@@ -197,5 +207,5 @@ def test_what_is_no_dict_or_no_file(tmp_path):
     with pytest.raises(UserError, match=r"b\.pt: no such file"):
         torch_file.read(tmp_path / "b.pt")
     (tmp_path / "c.pt").write_bytes(b"<html>not found</html>")
-    with pytest.raises(UserError, match=r"c\.pt: expected a file of torch\.save"):
+    with pytest.raises(UserError, match=r"c\.pt: found a web page .*, expected a file of"):
         torch_file.read(tmp_path / "c.pt")
