@@ -18,13 +18,14 @@ OTHER_ARGS = {"psp": ("scratch",), "styletalker": ("scratch", "no_flow", "no_syn
 RECIPES = [(name, arg) for name in NAMES for arg in PRESETS + OTHER_ARGS.get(name, ())]
 
 # Parameters and statistics, as counted in the public PyTorch networks (without their counters of
-# batches); the two that have no public counterpart are this project's own.
+# batches); the three that have no public counterpart are this project's own.
 PAPER_SIZES = {
     "perceptual": {"lpips": 14_714_688 + 1_472},
     "arcface": {"arcface": 43_823_094 - 54},
     "stylegan3": {"generator": 28_474_205, "discriminator": 28_864_129},
     "psp": {"encoder": 238_318_068 - 52, "generator": 28_474_205},
     "syncnet": {"syncnet": 30_184_960},
+    "landmarks": {"landmarks": 4_775_823},
     "styletalker": {
         "styletalker": 50_135_296 + 9_600,
         "encoder": 238_318_068 - 52,
@@ -62,6 +63,7 @@ SHRUNK = {
         "loss": {"num_anchors": 3},
         "data": {"clip_frames": 12},
     },
+    "landmarks": {"model": {"image_size": 32, "width": 2, "max_width": 4, "num_features": 8}},
 }
 BATCH_SIZE = 4
 

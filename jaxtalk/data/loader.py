@@ -25,7 +25,7 @@ from jaxtalk.data import transforms
 from jaxtalk.data.source import open_corpus, size_bytes
 
 _FIELDS = {
-    "frames": ("video", "landmarks", "expression", "speaker_id"),
+    "frames": ("video", "landmarks", "pose", "expression", "speaker_id"),
     "clips": ("video", "audio", "av_offset_frames"),
     "codes": ("video", "audio", "av_offset_frames"),
 }

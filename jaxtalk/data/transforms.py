@@ -11,8 +11,8 @@ from jaxtalk.media.video import decode_frames, num_frames
 
 
 def random_frame(clip, rng):
-    """One frame, `frames`, and those of its annotations `landmarks`, `expression` and `speaker_id`
-    that the clip has.
+    """One frame, `frames`, and those of its annotations `landmarks`, `pose`, `expression` and
+    `speaker_id` that the clip has.
 
     Landmarks go from px to [-1, 1] over the picture, edge to edge.
     """
@@ -23,8 +23,9 @@ def random_frame(clip, rng):
     if "landmarks" in clip:
         scale = np.float32([2 / width, 2 / height])
         example["landmarks"] = clip["landmarks"][index] * scale - np.float32(1)
-    if "expression" in clip:
-        example["expression"] = clip["expression"][index]
+    for name in ("pose", "expression"):
+        if name in clip:
+            example[name] = clip[name][index]
     if "speaker_id" in clip:
         example["speaker_id"] = np.int32(clip["speaker_id"])
     return example

@@ -78,6 +78,7 @@ def test_frames_come_with_their_annotations(make, clips):
             expected = (example["landmarks"][frame] - 16) / 16
             np.testing.assert_allclose(batch["landmarks"][i], expected, atol=1e-6)
             np.testing.assert_array_equal(batch["expression"][i], example["expression"][frame])
+            np.testing.assert_array_equal(batch["pose"][i], example["pose"][frame])
             assert batch["speaker_id"][i] == example["speaker_id"]
     assert batch["speaker_id"].dtype == np.int32
     assert batch["landmarks"].dtype == np.float32

@@ -14,13 +14,13 @@ from jaxtalk.core.batch import to_unit
 from jaxtalk.core.optimizers import make_optimizer
 from jaxtalk.core.stage import Stage
 from jaxtalk.core.state import TrainState
+from jaxtalk.ops.points import draw_points
 from jaxtalk.pretraining.perceptual.model import (
     NUM_EXPRESSION,
     NUM_LANDMARKS,
     FaceReader,
     uniform_lpips,
 )
-from jaxtalk.pretraining.perceptual.picture import draw_points
 
 
 def make(config):

@@ -3,12 +3,12 @@
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.vgg import SLICES
+from jaxtalk.ops.points import expected_position
 
 NUM_LANDMARKS = 68
 NUM_EXPRESSION = 64
@@ -25,26 +25,6 @@ def uniform_lpips(reader_params):
         if name.startswith("weight_"):
             params[name] = jnp.full_like(value, 1 / len(SLICES))
     return params
-
-
-def expected_position(logits):
-    """Spatial softmax: mean position under each map's softmax.
-
-    Args:
-      logits: [B, H, W, K].
-
-    Returns:
-      [B, K, 2] (x, y) float32, -1 left or top edge of the image, 1 right or bottom.
-    """
-    _, height, width, _ = logits.shape
-    p = jax.nn.softmax(logits.astype(jnp.float32), axis=(1, 2))
-
-    def centres(size):
-        return (jnp.arange(size) * 2 + 1) / size - 1
-
-    x = jnp.einsum("bhwk,w->bk", p, centres(width))
-    y = jnp.einsum("bhwk,h->bk", p, centres(height))
-    return jnp.stack([x, y], axis=-1)
 
 
 class FaceReader(nn.Module):

@@ -1,10 +1,9 @@
-"""Heads and pictures of the perceptual stage."""
+"""Points under heat maps, and points painted."""
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtalk.pretraining.perceptual.model import expected_position
-from jaxtalk.pretraining.perceptual.picture import draw_points
+from jaxtalk.ops.points import draw_points, expected_position
 
 
 def test_expected_position_of_a_peak_is_the_centre_of_its_cell():

@@ -1,6 +1,27 @@
-"""Points painted on images, for previews."""
+"""Points of images: found under heat maps, and painted for previews."""
 
+import jax
 import jax.numpy as jnp
+
+
+def expected_position(logits):
+    """Spatial softmax: mean position under each map's softmax.
+
+    Args:
+      logits: [B, H, W, K].
+
+    Returns:
+      [B, K, 2] (x, y) float32 or wider, -1 left or top edge of the image, 1 right or bottom.
+    """
+    _, height, width, _ = logits.shape
+    p = jax.nn.softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), axis=(1, 2))
+
+    def centres(size):
+        return (jnp.arange(size) * 2 + 1) / size - 1
+
+    x = jnp.einsum("bhwk,w->bk", p, centres(width))
+    y = jnp.einsum("bhwk,h->bk", p, centres(height))
+    return jnp.stack([x, y], axis=-1)
 
 
 def draw_points(images, points, *, color, radius=0.6):
