@@ -80,7 +80,8 @@ def matmul_ceiling(dtype, *, repeats, size=None):
 def convolution_ceiling(dtype, *, repeats, size=128, channels=256):
     """GFLOP/s of the fastest of several convolutions, 3 x 3 and NHWC, as those of the generator.
 
-    What a generator would reach whose filters, modulation and memory cost nothing.
+    What a generator would reach whose filters, modulation and memory cost nothing. The padding is
+    "SAME", with which XLA is five times as fast on CPUs as with "VALID".
     """
     image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.dtype(dtype))
     kernel = jax.ShapeDtypeStruct((3, 3, channels, channels), jnp.dtype(dtype))
@@ -88,7 +89,7 @@ def convolution_ceiling(dtype, *, repeats, size=128, channels=256):
     run = functools.partial(
         jax.lax.conv_general_dilated,
         window_strides=(1, 1),
-        padding="VALID",
+        padding="SAME",
         dimension_numbers=numbers,
     )
     runs_ms, flop = measure(Case(run, (image, kernel)), repeats=repeats)

@@ -284,7 +284,7 @@ KINDS = {
     ),
     "first_order_discriminator": Kind(
         "vox-cpk.pth.tar or vox-adv-cpk.pth.tar of the first-order motion model: discriminator",
-        "CC BY-NC 4.0 (first-order-model)",
+        "code: MIT, in old versions CC BY-NC 4.0 (first-order-model); weights: see the repository",
         {
             "discriminator": Part(
                 multi_scale_discriminator.from_state_dict,
