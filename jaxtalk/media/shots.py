@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 # Of the difference of two frames, which is in [0, 2]. Heads that talk stay under 0.05, cuts to
-# another person are above 0.55 (procedural heads); the usual rise is what a moving camera needs.
+# another person are above 0.55 (procedural heads).
 _MIN_DIFFERENCE = 0.2
-_MIN_RISE = 4.0
+_MIN_RISE, _MIN_FALL = 4.0, 2.0  # over the last second's median; over the step after it
 _WINDOW_FRAMES = 25
 _THUMBNAIL_PX = 32
 _BITS = 3  # of each colour channel in the histogram
@@ -17,8 +17,9 @@ _BITS = 3  # of each colour channel in the histogram
 def shot_cuts(frames):
     """Cuts of a film, in constant memory.
 
-    A frame begins a shot if it differs from the one before it by more than a fixed threshold and
-    by more than a multiple of what frames of the last second differed by. The difference is that
+    A frame begins a shot if it differs from the one before it by more than a fixed threshold, and
+    by more than multiples of what frames of the last second, and of what the frame after it,
+    differed by: a moving camera changes all of them. The difference is that
     of colour histograms plus that of thumbnails: the first is blind to motion, the second to
     noise. A flash is none, since the shot goes on after it. Not found: dissolves and fades, jumps
     within a shot of one framing, and a shot of a single frame.
@@ -54,13 +55,15 @@ def _begins_shot(recent, following, usual):
         return False
     *earlier, previous, current = recent
     step = difference = _difference(previous, current)
-    if difference > _MIN_DIFFERENCE:
+    threshold = max(_MIN_DIFFERENCE, _MIN_RISE * np.median(usual) if usual else 0.0)
+    if step > threshold:
         # A flash begins and ends like a cut, but one frame on, the picture is as before.
         if following is not None:
             difference = min(difference, _difference(previous, following))
+            threshold = max(threshold, _MIN_FALL * _difference(current, following))
         if earlier:
             difference = min(difference, _difference(earlier[0], current))
-    cut = difference > max(_MIN_DIFFERENCE, _MIN_RISE * np.median(usual) if usual else 0.0)
+    cut = difference > threshold
     if cut:
         usual.clear()
     else:
