@@ -1,5 +1,6 @@
 """Which clips are worth training on: measures of a clip, and the first reason to leave it out."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ def speech_frames(audio):
     noise_db = np.quantile(energy_db, 0.1)
     loud = energy_db > max(noise_db + _SPEECH_OVER_NOISE_DB, _SPEECH_MIN_DB)
     edges = np.flatnonzero(loud)
-    for start, stop in zip(edges, edges[1:]):
+    for start, stop in itertools.pairwise(edges):
         if stop - start <= _HANGOVER:
             loud[start:stop] = True
     loud = np.pad(loud, (0, 4 * num_frames - len(loud)))

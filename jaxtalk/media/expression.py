@@ -54,9 +54,8 @@ def project(basis, meshes, neutral=None):
     """
     meshes = np.asarray(meshes, np.float32)
     if meshes.shape[-2:] != basis.mean.shape:
-        raise ValueError(
-            f"meshes: found {list(meshes.shape)}, expected [..., {', '.join(map(str, basis.mean.shape))}]"
-        )
+        expected = ", ".join(map(str, basis.mean.shape))
+        raise ValueError(f"meshes: found {list(meshes.shape)}, expected [..., {expected}]")
     moved = meshes - (basis.mean if neutral is None else np.asarray(neutral, np.float32))
     return moved.reshape(*meshes.shape[:-2], -1) @ basis.components.T / basis.scale
 

@@ -1,5 +1,6 @@
 """From the faces of single frames to one face over time."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ def filled(track, max_gap=10):
     """
     breaks = np.flatnonzero(np.diff(track.frames) > max_gap + 1) + 1
     edges = [0, *breaks.tolist(), len(track.frames)]
-    return [_interpolated(track, slice(*part)) for part in zip(edges, edges[1:])]
+    return [_interpolated(track, slice(*part)) for part in itertools.pairwise(edges)]
 
 
 def _interpolated(track, part):

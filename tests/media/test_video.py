@@ -145,7 +145,7 @@ def uneven_times(count, mean_s):
     """Times in whole milliseconds whose steps vary by the factor of 8."""
     steps = np.random.default_rng(0).integers(1, 9, count)
     times = np.concatenate([[0], np.cumsum(steps)[:-1]]) * mean_s / steps.mean()
-    return [Fraction(int(round(1000 * t)), 1000) for t in times]
+    return [Fraction(round(1000 * t), 1000) for t in times]
 
 
 @pytest.mark.parametrize(
