@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.media.shots import shot_changes, shot_cuts
+from tests.tfds_builders import drawn_heads
 
 
 def shot(seed, count, *, pan_px=0, noise=2.0, size=96):
@@ -33,6 +34,18 @@ def test_a_blink_and_a_moving_head_are_no_cut():
         if i % 20 > 2:  # open eyes
             frame[36:42, x + 6 : x + 14] = frame[36:42, x + 22 : x + 30] = (250, 250, 250)
     assert shot_cuts(frames) == []
+
+
+def test_drawn_heads_that_turn_blink_and_talk():
+    film = []
+    for seed in (0, 1, 2):
+        scene = drawn_heads.scene_of(seed, 64)
+        for i in range(14):
+            turn = 0.3 * np.sin(i / 3), 0.15 * np.sin(i / 2), 0.0
+            shut = float(5 <= i < 8)
+            face = {"blink_left": shut, "blink_right": shut, "jaw_open": 1.5 * (i % 3)}
+            film.append(drawn_heads.picture(scene, turn, **face).image)
+    assert shot_cuts(film) == [14, 28]
 
 
 def test_a_fast_pan_is_none_but_the_cut_after_it_is_one():
