@@ -118,6 +118,7 @@ class Talker:
         image,
         audio,
         *,
+        box=None,
         motion=None,
         seed=0,
         temperature=1.0,
@@ -131,7 +132,9 @@ class Talker:
         and forwards again over its last 10 s (all of it, if it has less).
 
         Args:
-          image: the portrait, a file or uint8 [H, W, 3]; its largest centred square is taken.
+          image: the portrait, a file or uint8 [H, W, 3].
+          box: the square of it to take, (x0, y0, x1, y1) in px; `media.crop.portrait_box` finds it
+            around a face, as corpora of real videos are cut. None = the largest centred square.
           audio: speech, an audio or video file; or [S], int16 or float in [-1, 1], mono, 16 kHz.
           motion: None, a video file, or uint8 [T, H, W, 3] at 25 fps.
           seed: 0 .. 2^32 - 1; the same one gives the same frames on the same machine.
@@ -152,7 +155,9 @@ class Talker:
         if not isinstance(temperature, numbers.Real) or not 0 <= temperature < float("inf"):
             raise UserError(f"temperature: found {temperature!r}, expected 0 or more")
         portrait = read_image(image) if _is_path(image) else _checked_frames(image, "image", 3)
-        portrait = portrait_crop(portrait, self.image_size)
+        if box is not None:
+            box = _checked_box(box, portrait.shape[:2])
+        portrait = portrait_crop(portrait, self.image_size, box)
         with contextlib.ExitStack() as opened:
             sound = opened.enter_context(contextlib.closing(_audio_blocks(audio)))
             film = None if motion is None else _motion_frames(motion, self.image_size)
@@ -345,6 +350,22 @@ def _motion_frames(motion, size):
     """uint8 [size, size, 3] frames of a motion source, one by one."""
     frames = read_video(motion) if _is_path(motion) else _checked_frames(motion, "motion", 4)
     return (portrait_crop(frame, size) for frame in frames)
+
+
+def _checked_box(box, image_size):
+    """A square in or around a picture, as four floats."""
+    corners = np.asarray(box, np.float64)
+    if corners.shape != (4,) or not np.isfinite(corners).all():
+        raise UserError(f"box: found {box!r}, expected (x0, y0, x1, y1) in px")
+    width, height = corners[2:] - corners[:2]
+    if width < 1 or abs(width - height) > 0.01 * width:
+        raise UserError(f"box: found {width:g} x {height:g} px, expected a square")
+    if abs(corners).max() > 3 * max(image_size):
+        raise UserError(
+            f"box: found {box!r}, far beyond the picture of {image_size[1]} x {image_size[0]} px; "
+            "expected a square around the face"
+        )
+    return tuple(corners.tolist())
 
 
 def _checked_frames(frames, name, ndim):

@@ -142,6 +142,18 @@ def test_files_and_arrays_are_the_same_input(talker, portrait, tmp_path):
         np.testing.assert_array_equal(whole(talker.generate(image, sound)), expected)
 
 
+def test_box_is_the_part_of_the_portrait_to_take(talker, portrait):
+    audio = speech(8 * SAMPLES)
+    whole_square = whole(talker.generate(portrait, audio))
+    centred = whole(talker.generate(portrait, audio, box=(5, 0, 45, 40)))
+    np.testing.assert_array_equal(centred, whole_square)
+    part = portrait[4:36, 10:42]
+    expected = whole(talker.generate(part, audio))
+    found = whole(talker.generate(portrait, audio, box=(10.0, 4.0, 42.0, 36.0)))
+    np.testing.assert_array_equal(found, expected)
+    assert (found != whole_square).any()
+
+
 def test_audio_file_is_read_as_frames_are_asked_for(talker, portrait, tmp_path, monkeypatch):
     write_wav(tmp_path / "talk.wav", speech(200 * SAMPLES))
     blocks = []
@@ -346,6 +358,10 @@ def test_bundle_joins_the_goal_with_the_networks_of_psp(workdir, talker, tmp_pat
         ({"audio": np.zeros((2, 16000))}, r"audio: found float64\[2, 16000\]"),
         ({"audio": np.full(16000, np.nan)}, "audio: .*not finite"),
         ({"motion": np.zeros((0, 64, 64, 3), np.uint8)}, "motion: found"),
+        ({"box": (0, 0, 9)}, r"box: found \(0, 0, 9\), expected \(x0, y0, x1, y1\)"),
+        ({"box": (0, 0, 20, 30)}, "box: found 20 x 30 px, expected a square"),
+        ({"box": (0, 0, 1e9, 1e9)}, "box: found .* far beyond the picture of 50 x 40 px"),
+        ({"box": (0, 0, float("nan"), 1)}, "box: found .*nan"),
         ({"seed": -1}, "seed: found -1"),
         ({"seed": 2**32}, "seed: found 4294967296"),
         ({"temperature": float("nan")}, "temperature: found nan"),

@@ -1,1 +1,1 @@
-"""Audio, video and picture files to arrays and back; numpy only."""
+"""Audio, video and picture files to arrays and back, and the faces and sounds in them; no jax."""

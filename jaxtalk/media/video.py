@@ -1,4 +1,4 @@
-"""Video files to frames at 25 fps."""
+"""Video files to frames at 25 fps, or another rate."""
 
 import math
 import os
@@ -15,17 +15,21 @@ FPS = audio_lib.FPS
 _MAX_GAP_S = 600
 # How far to decode on rather than to seek, in frames.
 _SEEK_FRAMES = 50
+_MAX_FPS = 240
+_MAX_DENOMINATOR = 1001  # 24000 / 1001 and its like, whole again from a float
 
 
-def read_video(path):
+def read_video(path, fps=FPS):
     """Frames of a video at 25 fps, one at a time.
 
-    Frame k is the one whose timestamp is nearest to k / 25 s after the start of the stream,
-    whatever the rate of the file and however uneven it is; 25 fps passes through unchanged.
+    Frame k is the one whose timestamp is nearest to k / fps s after the start of the stream,
+    whatever the rate of the file and however uneven it is; 25 fps passes through unchanged. So
+    nothing drifts: each frame is at most half a frame from its time, however long the video is.
     Rotation and non-square pixels are applied.
 
     Args:
       path: local video file.
+      fps: whole or a fraction, of the result: StyleTalk's networks take 30.
 
     Yields:
       uint8 [H, W, 3], all of the same size.
@@ -34,10 +38,12 @@ def read_video(path):
       UserError: not a readable local video file, no picture in it, over 64 megapixels, or cut off.
     """
     name = os.fspath(path)
+    if not 0 < fps <= _MAX_FPS:
+        raise ValueError(f"fps: found {fps}, expected more than 0 and at most {_MAX_FPS}")
     with files.open_media(path) as container:
         stream = _picture_stream(container, name)
         size, index = None, 0
-        for frame, until in _shown_until(_timed(files.decoded(container, stream), stream)):
+        for frame, until in shown_until(_timed(files.decoded(container, stream), stream), fps):
             if size is None:
                 size = dict(zip(("width", "height"), _display_size(stream, frame)))
             if index < until:
@@ -48,7 +54,7 @@ def read_video(path):
         if size is None:
             raise UserError(f"{name}: no picture of it decodes; convert or export it again")
         expected_s = files.expected_duration_s(container, stream)
-        files.check_whole(name, "the video", index / FPS, expected_s)
+        files.check_whole(name, "the video", index / fps, expected_s)
 
 
 def _picture_stream(container, name):
@@ -87,15 +93,25 @@ def _timed(frames, stream):
         yield last_s, duration_s, frame
 
 
-def _shown_until(timed_frames):
-    """Pairs (frame, index of the first 25 fps frame that shows a later one)."""
+def shown_until(timed_frames, fps):
+    """From the times of frames to which of them is shown when.
+
+    Args:
+      timed_frames: triples (start in s, duration in s, frame), starts rising from 0; fractions do
+        not drift.
+      fps: of the result.
+
+    Yields:
+      Pairs (frame, index of the first frame of the result that shows a later one).
+    """
+    fps = Fraction(fps).limit_denominator(_MAX_DENOMINATOR)
     last, last_s, end_s = None, None, None
     for time_s, duration_s, frame in timed_frames:
         if last is not None:
-            yield last, math.ceil((last_s + time_s) / 2 * FPS)
+            yield last, math.ceil((last_s + time_s) / 2 * fps)
         last, last_s, end_s = frame, time_s, time_s + duration_s
     if last is not None:
-        yield last, max(1, math.floor(end_s * FPS + Fraction(1, 2)))
+        yield last, max(1, math.floor(end_s * fps + Fraction(1, 2)))
 
 
 def _upright(frame, pixels):

@@ -1,5 +1,7 @@
 """Videos of all rates against the numbers painted into their frames."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,68 @@ def test_frames_of_a_corpus(tmp_path):
         assert video.decode_frames(field, [1, 2], size=16).shape == (2, 16, 16, 3)
         with pytest.raises(IndexError):
             video.decode_frames(field, [60])
+
+
+MINUTES = 10
+RATES = [Fraction(24000, 1001), Fraction(30000, 1001), 30, 50, Fraction(60000, 1001)]
+
+
+def uneven_times(count, mean_s):
+    """Times in whole milliseconds whose steps vary by the factor of 8."""
+    steps = np.random.default_rng(0).integers(1, 9, count)
+    times = np.concatenate([[0], np.cumsum(steps)[:-1]]) * mean_s / steps.mean()
+    return [Fraction(round(1000 * t), 1000) for t in times]
+
+
+@pytest.mark.parametrize(
+    ("rate", "fps"), [*((rate, 25) for rate in (*RATES, "uneven")), (50, 30), (30, 30000 / 1001)]
+)
+def test_nothing_drifts_in_ten_minutes(rate, fps):
+    """Of the ten minutes, the first and the last half minute."""
+    if rate == "uneven":
+        times = uneven_times(60 * MINUTES * 30, 1 / 30)
+    else:
+        times = [i / Fraction(rate) for i in range(int(60 * MINUTES * rate))]
+    times = [t for t in times if not 30 < t < times[-1] - 30]
+    ends = [*times[1:], 2 * times[-1] - times[-2]]
+    timed = [(start, end - start, start) for start, end in zip(times, ends)]
+    shown, index = [], 0
+    for start, until in video.shown_until(timed, fps):
+        shown += [float(start)] * (until - index)
+        index = max(index, until)
+    assert abs(len(shown) - fps * float(ends[-1])) <= 0.5
+    late_s = np.array(shown) - np.arange(len(shown)) / fps
+    early, late = late_s[: int(29 * fps)], late_s[-int(29 * fps) :]
+    # Half the longest step of the file, far below a frame of drift; the last frame lasts longer.
+    steps = np.array(ends, float) - np.array(times, float)
+    bound = max(np.delete(steps, steps.argmax()).max(), 1 / fps) / 2 + 1e-6
+    assert max(abs(early).max(), abs(late).max()) <= bound
+    assert abs(late.mean() - early.mean()) < 0.01
+
+
+def test_the_end_of_a_long_file_is_in_time(tmp_path):
+    """The first and the last second of ten minutes at 29.97 fps, with nothing between them."""
+    rate = Fraction(30000, 1001)
+    indices = [*range(30), *range(int(60 * MINUTES * rate) - 30, int(60 * MINUTES * rate))]
+    path = tmp_path / "clip.mp4"
+    pictures = media_files.numbered_pictures(60, height=16, width=16)
+    media_files.write_pictures(path, pictures, [i / rate for i in indices], time_base=30_000)
+    frames = list(video.read_video(path))
+    assert abs(len(frames) - 25 * 60 * MINUTES) <= 1
+    last = np.arange(len(frames) - 20, len(frames))
+    shown_s = [float(indices[n] / rate) for n in numbers(frames[i] for i in last)]
+    assert abs(np.array(shown_s) - last / 25).max() <= 0.5 * 1001 / 30000 + 1e-9
+
+
+@pytest.mark.parametrize("fps", [0, -25, 1000, float("nan")])
+def test_rates_that_are_none(tmp_path, fps):
+    with pytest.raises(ValueError, match="fps: found"):
+        next(video.read_video(tmp_path / "clip.mp4", fps))
+
+
+def test_thirty_frames_a_second(tmp_path):
+    path = tmp_path / "clip.mp4"
+    media_files.write_pictures(path, media_files.numbered_pictures(50), np.arange(50) / 25)
+    got = numbers(video.read_video(path, 30))
+    # Halfway between two frames, the later one.
+    assert got == [min(49, int(k * Fraction(25, 30) + Fraction(1, 2))) for k in range(60)]

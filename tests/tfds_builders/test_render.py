@@ -3,33 +3,17 @@
 import numpy as np
 import pytest
 
+from tests.tfds_builders.drawn_heads import picture, scene_of
 from tfds_builders.procedural_heads import hair, identity, locks, raster, render
-from tfds_builders.procedural_heads.expression import INDEX, NUM_EXPRESSION
+from tfds_builders.procedural_heads.expression import NUM_EXPRESSION
 from tfds_builders.procedural_heads.shape import Surface
 
 SIZE = 64
 
 
-def scene_of(seed, size=SIZE, **changes):
-    rng = np.random.default_rng([11, seed])
-    person = identity.sample_person(rng)
-    person = person._replace(glasses=person.glasses._replace(thickness=0.0))
-    person = person._replace(hair=person.hair._replace(beard="none", **changes))
-    look = identity.sample_look(person, rng)
-    camera = render.Camera(80.0, 0.7 * 80.0 / 22.0, (0.0, 0.0))
-    return render.make_scene(person, look, camera, rng, size)
-
-
 @pytest.fixture(scope="module")
 def scenes():
-    return [scene_of(seed, style="short") for seed in range(3)]
-
-
-def picture(scene, rotation=(0.0, 0.0, 0.0), **parameters):
-    expression = np.zeros(NUM_EXPRESSION)
-    for name, value in parameters.items():
-        expression[INDEX[name]] = value
-    return render.render(scene, expression, rotation, np.array([0.0, -1.6, -80.0]))
+    return [scene_of(seed, SIZE, style="short") for seed in range(3)]
 
 
 def grey(image):
@@ -71,7 +55,7 @@ def test_lid_landmarks_follow_blink_wide_and_squint(scenes):
 
 
 def test_pupils_are_between_the_lids_and_vanish_in_a_blink():
-    scene = scene_of(1, size=128, style="short")
+    scene = scene_of(1, 128, style="short")
     seen = picture(scene)
     shut = picture(scene, blink_left=1.0, blink_right=1.0)
     for first in (36, 42):

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxtalk.media.phonemes import PHONEMES
 from tfds_builders.procedural_heads import clips, speech, texts
 
 VOICE = speech.Voice("en-us+m3", 50, 50, 170)
@@ -17,13 +18,13 @@ def said():
 
 
 def names(phones):
-    return [speech.PHONEMES[phone.index] for phone in phones]
+    return [PHONEMES[phone.index] for phone in phones]
 
 
 def test_phoneme_classes():
-    assert len(speech.PHONEMES) == 41
-    assert speech.PHONEMES[24] == "NSN" and speech.PHONEMES[31] == "SIL"
-    arpabet = [name for name in speech.PHONEMES if name not in ("NSN", "SIL")]
+    assert len(PHONEMES) == 41
+    assert PHONEMES[24] == "NSN" and PHONEMES[31] == "SIL"
+    arpabet = [name for name in PHONEMES if name not in ("NSN", "SIL")]
     assert len(arpabet) == 39 and arpabet == sorted(arpabet)
 
 
@@ -48,7 +49,7 @@ def test_sound_is_where_the_phones_say(said):
     loudness = {"SIL": [], "vowel": []}
     for phone in said.phones:
         middle = said.audio[int(phone.start_s * 16_000) : int(phone.end_s * 16_000)]
-        name = speech.PHONEMES[phone.index]
+        name = PHONEMES[phone.index]
         kind = "SIL" if name == "SIL" else "vowel" if name[0] in "AEIOU" else None
         if kind:
             loudness[kind].append(np.sqrt(np.mean(middle.astype(float) ** 2)))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxtalk.media.face_mesh import mouth_box
 from jaxtalk.media.image import encode_jpeg
 
 from . import identity, motion, render, speech, texts
@@ -76,13 +77,6 @@ def _phoneme_per_frame(phones, num_frames):
     instants = np.arange(num_frames) / motion.FPS
     index = np.clip(np.searchsorted(starts, instants + 1e-6, side="right") - 1, 0, None)
     return np.array([phones[i].index for i in index], np.int32)
-
-
-def mouth_box(landmarks):
-    """[T, 4] x0, y0, x1, y1 in px: the mouth's landmarks with a quarter of their width around."""
-    low, high = landmarks[:, 48:].min(axis=1), landmarks[:, 48:].max(axis=1)
-    margin = 0.25 * (high[:, :1] - low[:, :1])
-    return np.concatenate([low - margin, high + margin], axis=1)
 
 
 def make_clip(spec):

@@ -14,16 +14,9 @@ import numpy as np
 from scipy import signal
 
 from jaxtalk.core.errors import UserError
+from jaxtalk.media.phonemes import PHONEME_INDEX, SIL
 
 SAMPLE_RATE_HZ = 16_000
-
-# 39 ARPAbet phonemes in alphabetical order, with NSN (noise) at 24 and SIL (silence) at 31.
-PHONEMES = (
-    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG NSN OW OY P R S SH SIL T TH "
-    "UH UW V W Y Z ZH"
-).split()
-PHONEME_INDEX = {name: index for index, name in enumerate(PHONEMES)}
-SIL = PHONEME_INDEX["SIL"]
 
 # espeak-ng's English mnemonics; a pair is a diphone that ARPAbet writes as two.
 _MNEMONICS = {

@@ -9,7 +9,7 @@ only tends towards contact, and a viewer sees a missed closure at once.
 
 import numpy as np
 
-from .speech import PHONEME_INDEX, PHONEMES, SIL
+from jaxtalk.media.phonemes import PHONEME_INDEX, PHONEMES, SIL
 
 TRACK_RATE_HZ = 200
 PARAMETERS = (
