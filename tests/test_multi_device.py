@@ -94,7 +94,7 @@ def alone(tmp_path_factory):
 
 def assert_same(found, expected):
     assert found.keys() == expected.keys()
-    assert len({key[:2] for key in found}) == 12
+    assert len({key[:2] for key in found}) == 14  # steps 0 .. 6 of two stages
     names = sorted(expected)
     np.testing.assert_allclose([found[n] for n in names], [expected[n] for n in names], rtol=2e-4)
 

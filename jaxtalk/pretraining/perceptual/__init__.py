@@ -113,4 +113,5 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        summary=("landmarks", "expression"),
     )

@@ -112,6 +112,7 @@ def autoencoder_stage(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        summary=("lpips", "l2", "id"),
     )
 
 

@@ -91,4 +91,5 @@ def encoder_stage(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        summary=("lpips", "l2", "id"),
     )
