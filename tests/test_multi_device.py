@@ -133,6 +133,8 @@ def test_a_real_stage_on_eight_devices(dataset, tmp_path):
     assert found.keys() == expected.keys()
     assert ("syncnet", 3, "eval/loss") in expected
     for name in names:
+        if name[2] == "eval/offset":  # of a network that knows nothing it may be any
+            continue
         # The last bits of a sum can turn a rank round: of 32 clips, let that be two.
         tolerance = {"atol": 2 / 32} if "recall" in name[2] else {"rtol": 2e-3}
         np.testing.assert_allclose(found[name], expected[name], **tolerance, err_msg=str(name))

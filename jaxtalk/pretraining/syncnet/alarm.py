@@ -3,16 +3,16 @@
 import numpy as np
 
 TIMES_CHANCE = 2  # recall below this has not left chance
-CAUSES = """usual causes, the likeliest first:
-  offsets: the counts above heap up away from 0, or lie far apart: mend or drop clips whose sound is
-    off by more than a frame (their av_offset_frames, data.max_av_offset_frames), and those that
-    are not 25 frames per second
-  negatives: none, or all of them other clips: loss.num_anchors windows of a clip within 2 s and
-    loss.shift_weight above 0 make hard ones; below 2 frames apart (loss.min_gap_frames) they are
-    too hard
-  mel windows: not exact to the frame, 16 kHz with 640 samples a frame; in previews/similarity the
-    bright diagonal then lies beside the middle, or there is none
-  else: the mouth is not in sight (model.first_row), the learning rate"""
+CAUSES = """(best offsets at both ends, where few windows are compared, are those of a guess)
+usual causes, the likeliest first:
+  offsets: counts heap up in one place away from 0, or av_offset_frames lie far apart: mend or drop
+    clips whose sound is off by more than a frame (data.max_av_offset_frames), and those that are
+    not 25 frames per second
+  negatives: none, or other clips alone: take loss.num_anchors windows of each clip and a
+    loss.shift_weight above 0; windows below 2 frames apart (loss.min_gap_frames) look the same
+  mel windows: not exact to the frame, 16 kHz with 640 samples a frame: in previews/similarity the
+    bright diagonal lies beside the middle
+  else: the mouth is not in sight (model.first_row), or the learning rate"""
 
 
 def at_chance(step, values, annotations, *, max_offset):
