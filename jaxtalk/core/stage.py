@@ -17,6 +17,11 @@ def no_flags(step):
     return ()
 
 
+def no_alarm(step, values, annotations):
+    """Alarm of a stage that has nothing to warn of."""
+    del step, values, annotations
+
+
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """One training job.
@@ -38,6 +43,12 @@ class Stage:
         a user names are recognised.
       flags_at: step (int) -> flags, e.g. whether the lazy regulariser runs.
       best: (metric name, "min" | "max") by which the best checkpoint is chosen.
+      summary: names of values of `eval_step` whose way from untrained to trained is told at the
+        end, beside that of `best`.
+      alarm: (step, values, annotations) -> what the user must know, or None. Asked after each
+        evaluation until it speaks. `values` are those of `eval_step`, numpy {name: [N]};
+        `annotations(key)` gives that number of many clips of the training split, numpy [n], n = 0
+        where the corpus has no such key.
     """
 
     name: str
@@ -51,3 +62,5 @@ class Stage:
     exports: tuple[str, ...] = ()
     flags_at: Callable[[int], Any] = no_flags
     best: tuple[str, str] = ("loss", "min")
+    summary: tuple[str, ...] = ()
+    alarm: Callable = no_alarm

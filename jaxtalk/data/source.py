@@ -4,11 +4,13 @@ import hashlib
 import os
 import pathlib
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxtalk.core.errors import UserError
 
 _FINGERPRINT_BYTES = 65_536
+_MAX_ANNOTATED = 200  # clips that are read for `annotations`
 _BUILDERS = pathlib.Path(__file__).resolve().parents[2] / "tfds_builders"
 
 
@@ -37,6 +39,18 @@ def open_corpus(dataset, split):
     if not len(corpus):
         raise UserError(f"{dataset.name}: found no clips in {split!r}; build it again")
     return corpus
+
+
+def annotations(dataset, split, key):
+    """One number of many clips, such as `av_offset_frames`: numpy [n].
+
+    Of at most 200 clips, evenly spaced over the split; n = 0 where the corpus has no such key.
+    """
+    corpus = open_corpus(dataset, split)
+    if key not in corpus[0]:
+        return np.zeros(0)
+    indices = np.linspace(0, len(corpus) - 1, min(len(corpus), _MAX_ANNOTATED)).astype(int)
+    return np.array([corpus[int(index)][key] for index in indices])
 
 
 def corpus_dir(dataset):

@@ -1,4 +1,4 @@
-"""What the loop checks: batches, the configuration of a checkpoint, learning, finite numbers."""
+"""What the loop checks: batches, the configuration of a checkpoint, finite numbers."""
 
 import contextlib
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.training import config_diff
-from jaxtalk.training.metric_writer import say
 
 
 def select(stage, batch, batch_size, corpus):
@@ -46,19 +45,6 @@ def check_same_run(where, run, config, name, trained_on):
         raise UserError(
             f"{where} is of another configuration: {config_diff.shorten(lines)}; give another "
             "--workdir or the values it was made with, or --accept_changes to go on all the same"
-        )
-
-
-def warn_at_chance(name, scores):
-    """Says so when a stage that matches sound and picture has learned nothing."""
-    recall, chance = scores.get("recall_at_1"), scores.get("chance")
-    if recall is not None and chance is not None and recall < 2 * chance:
-        say(
-            f"WARNING: {name}: recall_at_1 is {recall:.3f}, where guessing gives {chance:.3f}: it "
-            "has not learned to match sound and picture, and what is trained on it will not "
-            "either. Likely causes: sound and picture of the clips are out of step "
-            "(av_offset_frames), the video is not 25 frames per second, the mel windows are not "
-            "those of the frames, or the mouth cannot be seen"
         )
 
 

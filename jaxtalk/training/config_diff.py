@@ -9,6 +9,7 @@ FREE_KEYS = (
     "log_every",
     "checkpoint_every",
     "eval_every",
+    "alarm_step",
     "preview_every",
     "num_eval_batches",
     "num_steps",

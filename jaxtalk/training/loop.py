@@ -5,7 +5,8 @@ The order of a step, which an interrupted and resumed run repeats bit for bit:
   next batch, train step, log, evaluate, pictures, save {state, iterator, config}, stop if asked
 
 A checkpoint is therefore always taken before the next batch is drawn. The random numbers of a step
-come from the seed, the name of the stage and the number of the step, never from the past.
+come from the seed, the name of the stage and the number of the step, never from the past. Before
+all steps the untrained stage is evaluated, as step 0, and the last line tells what was learned.
 
 Below <workdir>/<stage>:
 
@@ -19,6 +20,7 @@ Below <workdir>/<stage>:
 """
 
 import contextlib
+import functools
 import json
 import pathlib
 import zlib
@@ -36,11 +38,17 @@ from jaxtalk.training.checks import (
     check_state,
     last_good_named,
     select,
-    warn_at_chance,
 )
 from jaxtalk.training.interrupt import StopSignals
 from jaxtalk.training.meter import Clock, Meter
-from jaxtalk.training.metric_writer import MetricWriter, listed, progress, say, write_text
+from jaxtalk.training.metric_writer import (
+    MetricWriter,
+    listed,
+    progress,
+    say,
+    then_and_now,
+    write_text,
+)
 
 FINISHED_FILE = "finished.json"
 
@@ -54,7 +62,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
       frozen: name of a finished stage -> its variables, numpy arrays.
       workdir: everything is written below `workdir`/`stage.name`.
       data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, and `fingerprint`
-        of `jaxtalk.data.source`.
+        and `annotations` of `jaxtalk.data.source`.
       codes_dir: cached style codes, for a stage that trains on them.
       accept_changes: go on from a checkpoint although values of the config differ.
 
@@ -85,6 +93,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
         config.dataset, values.data, split=eval_split, num_batches=values.num_eval_batches, **share
     )
 
+    annotations = functools.partial(data.annotations, config.dataset, train_split)
+
     def on_devices(batch):
         checked = select(stage, batch, share["batch_size"], config.dataset.name)
         return mesh_lib.to_global(split, checked)
@@ -108,6 +118,15 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
     eval_step = jax.jit(stage.eval_step, out_shardings=everywhere)
     preview = jax.jit(stage.preview, out_shardings=everywhere)
 
+    def evaluate(writer, step, state):
+        """Values of all held-out examples, {name: [N]}, and their means, which are written."""
+        with config_faults_of(name):  # seen when it is traced
+            values_of = _evaluate(eval_step, state, frozen, map(on_devices, eval_batches))
+        scores = {key: float(np.mean(value)) for key, value in values_of.items()}
+        writer.scalars(step, {f"eval/{key}": value for key, value in scores.items()})
+        say(f"{name} {step}/{values.num_steps}  held out  {listed(scores)}")
+        return values_of, scores
+
     with (
         contextlib.closing(loader),
         Checkpoints(directory / "checkpoints") as checkpoints,
@@ -123,14 +142,15 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             if not accept_changes:
                 check_same_run(where, run, config, name, trained_on)
             state = checkpoints.restore(start, mesh_lib.with_sharding(abstract, shardings))
-            best = run["best"]
+            best, untrained = run["best"], run.get("untrained")  # older checkpoints lack it
             # The loader begins a new epoch where the number of processes has changed.
             states = run["iterators"]
             loader.set_state(states[jax.process_index() % len(states)])
             say(f"{name}: goes on from {where}")
         else:
             state = jax.jit(stage.init, out_shardings=shardings)(init_rng, frozen)
-        meter, clock = Meter(), Clock()
+            _, untrained = evaluate(writer, 0, state)
+        meter, clock, alarm = Meter(), Clock(), None
 
         for step in range(start + 1, values.num_steps + 1):
             last, improved = step == values.num_steps, False
@@ -138,7 +158,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Next batch, train step ----
             batch = on_devices(next(loader))
             flags = stage.flags_at(step - 1)
-            with config_faults_of(name):  # seen when it is traced
+            with config_faults_of(name):
                 state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
             meter.add(step, metrics)
             if step == start + 1:
@@ -158,14 +178,14 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Evaluate ----
             if last or step % values.eval_every == 0:
                 with clock.paused():
-                    scores = _evaluate(eval_step, state, frozen, map(on_devices, eval_batches))
-                writer.scalars(step, {f"eval/{key}": value for key, value in scores.items()})
+                    held_out, scores = evaluate(writer, step, state)
                 improved = _is_better(stage.best, scores, best)
                 if improved:
                     best = {"step": step, "value": scores[stage.best[0]]}
-                say(f"{name} {step}/{values.num_steps}  held out  {listed(scores)}")
-                if 4 * step > values.num_steps:
-                    warn_at_chance(name, scores)
+                if alarm is None:
+                    alarm = stage.alarm(step, held_out, annotations)
+                    if alarm:
+                        say(f"WARNING: {name}: {alarm}")
 
             # ---- Pictures ----
             if last or step % values.preview_every == 0:
@@ -184,11 +204,15 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
                         **trained_on,
                         "iterators": mesh_lib.gather_json(loader.get_state()),
                         "best": best,
+                        "untrained": untrained,
                     }
                     checkpoints.save(step, state, run, best_step=best and best["step"])
                     _export(stage, state, frozen, config, directory / "weights")
                     if improved:
                         _export(stage, state, frozen, config, directory / "weights_best")
+            if last and untrained:
+                shown = then_and_now(untrained, scores, (stage.best[0], *stage.summary))
+                say(f"{name}: held out, before -> after training: {shown}")
             if stopped and not last:
                 say(f"{name}: asked to stop, saved step {step}; the same command goes on")
                 raise SystemExit(stop.exit_code)
@@ -228,13 +252,13 @@ def _rngs(seed, stage_name):
 
 
 def _evaluate(eval_step, state, frozen, batches):
-    """Mean of each value over all examples of the fixed batches."""
+    """The values of all examples of the fixed batches: {name: numpy [N]}."""
     collected = {}
     for batch in batches:
         scores = eval_step(state, frozen, batch)
         for name, values in jax.device_get(scores).items():
             collected.setdefault(name, []).append(values)
-    return {name: float(np.mean(np.concatenate(v))) for name, v in collected.items()}
+    return {name: np.concatenate(v) for name, v in collected.items()}
 
 
 def _is_better(best_by, scores, best):

@@ -33,7 +33,7 @@ class MetricWriter:
     Args:
       directory: gets metrics.jsonl, tensorboard/ and previews/.
       step: step from which this run goes on; lines of later steps, which an interrupted run has
-        left, are dropped.
+        left, are dropped. 0 begins from nothing: all lines are.
     """
 
     def __init__(self, directory, step=0):
@@ -125,6 +125,15 @@ def listed(values):
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
+def then_and_now(then, now, names):
+    """Values of two {name: float} in one line, e.g. "loss 2.2 -> 1.16, chance 0.111"."""
+    pairs = [(name, f"{then[name]:.3g}", f"{now[name]:.3g}") for name in names]
+    return ", ".join(
+        f"{name} {before}" if before == after else f"{name} {before} -> {after}"
+        for name, before, after in pairs
+    )
+
+
 def write_text(path, text):
     """Replaces a file as a whole."""
     temporary = path.with_name(f".{path.name}")
@@ -139,7 +148,7 @@ def _keep_lines(path, last_step):
     kept = []
     for line in path.read_text().splitlines():
         try:
-            if json.loads(line)["step"] <= last_step:
+            if last_step and json.loads(line)["step"] <= last_step:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue

@@ -238,7 +238,8 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
       config: the recipe.
       workdir: gets a directory for each stage, and `codes` for cached style codes.
       data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, `codes_key` and
-        `encode_corpus` of `jaxtalk.data.codes`, `fingerprint` of `jaxtalk.data.source`.
+        `encode_corpus` of `jaxtalk.data.codes`, `fingerprint` and `annotations` of
+        `jaxtalk.data.source`.
       target: see `plan`.
       accept_changes: see `plan` and `loop.train`.
 

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.data.source import fingerprint, open_corpus
+from jaxtalk.data.source import annotations, fingerprint, open_corpus
 from tests import tiny_corpus
 
 
@@ -63,6 +63,12 @@ def test_fingerprint_follows_the_clips(dataset, tmp_path):
     data[-100] ^= 1
     file.write_bytes(data)
     assert fingerprint(copy) != fingerprint(dataset)
+
+
+def test_annotations_of_many_clips(dataset):
+    assert sorted(annotations(dataset, "train", "speaker_id")) == [0, 0, 1, 1, 2, 2]
+    np.testing.assert_array_equal(annotations(dataset, "test", "av_offset_frames"), [0, 0, 0])
+    assert annotations(dataset, "test", "hair").shape == (0,)
 
 
 def test_tensorflow_is_not_imported(dataset, tmp_path):

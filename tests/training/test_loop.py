@@ -27,6 +27,16 @@ def lines_of(workdir):
     return [json.loads(t) for t in (workdir / "psp/metrics.jsonl").read_text().splitlines()]
 
 
+def held_out(workdir):
+    """Step -> loss on the held-out split."""
+    return {m["step"]: m["eval/loss"] for m in lines_of(workdir) if "eval/loss" in m}
+
+
+def trained_scores(workdir):
+    """The same without that of the untrained stage, which is never saved."""
+    return {step: loss for step, loss in held_out(workdir).items() if step}
+
+
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
@@ -38,21 +48,21 @@ def test_log(workdir):
     lines = lines_of(workdir)
     train_lines = [line for line in lines if "train/loss" in line]
     assert [line["step"] for line in train_lines] == [3, 6, 9]
-    assert [line["step"] for line in lines if "eval/loss" in line] == [2, 4, 6, 8, 9]
+    assert [line["step"] for line in lines if "eval/loss" in line] == [0, 2, 4, 6, 8, 9]
     assert all("train/reg" in line for line in train_lines)  # each third step reports it
     assert train_lines[-1]["train/loss"] < train_lines[0]["train/loss"]
     assert all(line["steps_per_s"] > 0 for line in train_lines)
 
 
 def test_newest_and_best_checkpoint_are_kept(workdir):
-    scores = {m["step"]: m["eval/loss"] for m in lines_of(workdir) if "eval/loss" in m}
+    scores = trained_scores(workdir)
     best = min(scores, key=scores.get)
     kept = {int(path.name) for path in (workdir / "psp/checkpoints").iterdir()}
     assert kept == {9, best}
 
 
 def test_weights_are_the_average_of_the_newest_and_of_the_best(workdir):
-    scores = {m["step"]: m["eval/loss"] for m in lines_of(workdir) if "eval/loss" in m}
+    scores = trained_scores(workdir)
     config = tiny_stage.get_config()
     eval_step = tiny_stage.make(config.psp).eval_step
     batches = tiny_stage.make_eval_batches(
@@ -176,22 +186,32 @@ def test_random_numbers_depend_on_seed_and_stage():
     assert again == bits[:3]
 
 
-@pytest.mark.parametrize(("recall", "told"), [(0.12, [4, 6, 8]), (0.25, [])])
-def test_a_stage_at_chance_is_told_of(tmp_path, monkeypatch, capsys, recall, told):
-    make = tiny_stage.make
+def test_what_was_learned_is_told_at_the_end_after_a_pause_too(workdir, tmp_path, capsys):
+    for num_steps in (5, 9):
+        train(tmp_path, num_steps=num_steps, log_every=3, eval_every=2, checkpoint_every=4)
+    printed = capsys.readouterr().out.splitlines()
+    scores = held_out(tmp_path)
+    told = [line for line in printed if "before -> after" in line]
+    assert told == [
+        f"psp: held out, before -> after training: loss {scores[0]:.3g} -> {scores[step]:.3g}"
+        for step in (5, 9)
+    ]
+    assert held_out(workdir)[0] == scores[0] != scores[9]
 
-    def make_matching(config):
-        stage = make(config)
 
-        def eval_step(state, frozen, batch):
-            scores = stage.eval_step(state, frozen, batch)
-            ones = jnp.ones_like(scores["loss"])
-            return {**scores, "recall_at_1": recall * ones, "chance": 0.125 * ones}
+def test_an_alarm_is_told_once(tmp_path, monkeypatch, capsys):
+    asked, make = [], tiny_stage.make
 
-        return dataclasses.replace(stage, eval_step=eval_step)
+    def alarm(step, values, annotations):
+        asked.append((step, values["loss"].shape, annotations("av_offset_frames").size))
+        return "something is wrong" if step >= 4 else None
 
-    monkeypatch.setattr(tiny_stage, "make", make_matching)
+    monkeypatch.setattr(
+        tiny_stage, "make", lambda config: dataclasses.replace(make(config), alarm=alarm)
+    )
     train(tmp_path, num_steps=8, eval_every=2)
+    assert asked == [(2, (16,), 0), (4, (16,), 0)]
     lines = capsys.readouterr().out.splitlines()
-    warned = [lines[i - 1] for i, line in enumerate(lines) if line.startswith("WARNING: psp:")]
-    assert [line.split("/")[0] for line in warned] == [f"psp {step}" for step in told]
+    (at,) = [i for i, line in enumerate(lines) if "something is wrong" in line]
+    assert lines[at] == "WARNING: psp: something is wrong"
+    assert lines[at - 1].startswith("psp 4/8  held out")

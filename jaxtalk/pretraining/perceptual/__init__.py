@@ -114,4 +114,5 @@ def make(config):
         preview=preview,
         export=export,
         exports=("lpips",),
+        summary=("landmarks", "expression"),
     )

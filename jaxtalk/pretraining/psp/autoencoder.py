@@ -113,6 +113,7 @@ def autoencoder_stage(config):
         preview=preview,
         export=export,
         exports=("encoder", "generator"),
+        summary=("lpips", "l2", "id"),
     )
 
 

@@ -92,4 +92,5 @@ def encoder_stage(config):
         preview=preview,
         export=export,
         exports=("encoder", "generator"),
+        summary=("lpips", "l2", "id"),
     )

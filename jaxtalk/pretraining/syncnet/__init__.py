@@ -10,8 +10,8 @@ audio against video:
   by heart and stops looking at the lips.
 
 Watch `recall_at_1`, among the windows of a clip, against `chance`. While it stays at chance nothing
-is learned, whatever the loss does; on real data look first for clips whose sound is off by more
-than a frame.
+is learned, whatever the loss does: `alarm` says so, what it has measured, and what is usually
+wrong.
 """
 
 import functools
@@ -29,6 +29,7 @@ from jaxtalk.losses import contrastive
 from jaxtalk.nn.syncnet import SyncNet
 from jaxtalk.ops.mel import mel_windows
 from jaxtalk.pretraining.syncnet import windows
+from jaxtalk.pretraining.syncnet.alarm import at_chance
 
 MAX_OFFSET = 15  # frames, the range of the usual sync metrics
 MIN_OVERLAP = 5  # windows that must remain at the largest offset
@@ -121,19 +122,23 @@ def make(config):
     def eval_step(state, frozen, batch):
         """Loss and recall on evenly spaced windows; whether the true offset, zero, is found.
 
-        `offset_accuracy`: the best of the offsets of +-15 frames (fewer for short clips) is within
-        one frame of zero.
+        `offset`: of +-15 frames (fewer for short clips), the one at which a clip matches best, by
+        which the lips lag (positive) or lead the speech; `offset_accuracy`: it is within one frame
+        of zero.
         """
         del frozen
         video, audio = embed_clips(state, batch)
         scores = windows.offset_scores(video=video, audio=audio, max_offset=max_offset)
-        near = jnp.abs(scores.argmax(axis=-1) - max_offset) <= NEAR_OFFSET
+        offset = max_offset - scores.argmax(axis=-1)
         spacing = video.shape[1] // loss.num_anchors
         video, audio = (
             x[:, : spacing * loss.num_anchors : spacing].reshape(-1, x.shape[-1])
             for x in (video, audio)
         )
-        return {**compare(video, audio), "offset_accuracy": near.astype(jnp.float32)}
+        near = jnp.abs(offset) <= NEAR_OFFSET
+        offsets = {"offset": offset, "offset_accuracy": near}
+        offsets = {name: value.astype(jnp.float32) for name, value in offsets.items()}
+        return {**compare(video, audio), **offsets}
 
     def preview(state, frozen, batch, rng):
         """Cosine of each window (rows, time) with each mel window (columns): a bright diagonal."""
@@ -142,6 +147,10 @@ def make(config):
         cosine = jnp.einsum("btd,bud->btu", video, audio)
         pictures = jnp.repeat(jnp.repeat(cosine, 4, axis=1), 4, axis=2)
         return {"similarity": jnp.broadcast_to(pictures[..., None], (*pictures.shape, 3))}
+
+    def alarm(step, values, annotations):
+        late = step >= config.alarm_step
+        return at_chance(step, values, annotations, max_offset=max_offset) if late else None
 
     def export(state, frozen):
         del frozen
@@ -161,4 +170,6 @@ def make(config):
         export=export,
         exports=("syncnet",),
         best=("recall_at_1", "max"),
+        summary=("chance", "offset_accuracy", "loss"),
+        alarm=alarm,
     )

@@ -38,9 +38,10 @@ def make(config):
             f"data.window_frames: found {data.window_frames}, expected {NUM_FRAMES} (frames that "
             f"the sync loss sees) .. {data.clip_frames} (data.clip_frames)"
         )
-    frozen_stages = ("perceptual", "arcface", "psp")
+    frozen_stages, summary = ("perceptual", "arcface", "psp"), ("code", "psnr", "id")
     if config.loss.sync_weight:
         frozen_stages += ("syncnet",)
+        summary += ("sync", "audio_driven_sync", "real_sync")
     image = (model.image_size, model.image_size, 3)
 
     def init(rng, frozen):
@@ -90,4 +91,5 @@ def make(config):
         exports=("encoder", "generator", "styletalker"),
         flags_at=flags_at,
         best=("lpips", "min"),
+        summary=summary,
     )

@@ -1,0 +1,58 @@
+"""What is told when a SyncNet has not left chance."""
+
+import numpy as np
+
+TIMES_CHANCE = 2  # recall below this has not left chance
+CAUSES = """(best offsets at both ends, where few windows are compared, are those of a guess)
+usual causes, the likeliest first:
+  offsets: counts heap up in one place away from 0, or av_offset_frames lie far apart: mend or drop
+    clips whose sound is off by more than a frame (data.max_av_offset_frames), and those that are
+    not 25 frames per second
+  negatives: none, or other clips alone: take loss.num_anchors windows of each clip and a
+    loss.shift_weight above 0; windows below 2 frames apart (loss.min_gap_frames) look the same
+  mel windows: not exact to the frame, 16 kHz with 640 samples a frame: in previews/similarity the
+    bright diagonal lies beside the middle
+  else: the mouth is not in sight (model.first_row), or the learning rate"""
+
+
+def at_chance(step, values, annotations, *, max_offset):
+    """The warning, or None when the network does better than chance.
+
+    Args:
+      step: of the training.
+      values: of the stage's `eval_step`: `recall_at_1`, `chance`, `offset`, numpy [N] of N clips.
+      annotations: (key) -> numpy [n], see `jaxtalk.core.stage`; asked for `av_offset_frames`.
+      max_offset: the largest of the offsets that were compared, in frames.
+    """
+    recall, chance = values["recall_at_1"].mean(), values["chance"].mean()
+    if recall >= TIMES_CHANCE * chance:
+        return None
+    offsets, known = values["offset"], annotations("av_offset_frames")
+    return "\n".join(
+        [
+            f"at step {step} held-out recall_at_1 is {recall:.3f}, where guessing gives "
+            f"{chance:.3f}: it has not learned to match sound and picture, and what is trained on "
+            "it will not either",
+            f"best offset of {len(offsets)} held-out clips, {counts(offsets, max_offset)}",
+            f"av_offset_frames of {len(known)} training clips, {counts(known, max_offset)}"
+            if len(known)
+            else "av_offset_frames: the corpus does not have it, so no clip is dropped by it",
+            CAUSES,
+        ]
+    )
+
+
+def counts(offsets, max_offset):
+    """How many clips have which offset; what is farther off counts as the farthest.
+
+    Args:
+      offsets: [N] frames, whole.
+
+    Returns:
+      E.g. "-2 .. 2 frames: 0 1 30 1 0, most at 0".
+    """
+    nearest = np.clip(np.rint(offsets).astype(int), -max_offset, max_offset)
+    histogram = np.bincount(nearest + max_offset, minlength=2 * max_offset + 1)
+    listed = " ".join(map(str, histogram))
+    most = histogram.argmax() - max_offset
+    return f"{-max_offset} .. {max_offset} frames: {listed}, most at {most}"

@@ -1,0 +1,101 @@
+"""A SyncNet says so when it does not leave chance, with the offsets that were measured."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from configs import syncnet
+from jaxtalk.core.batch import SAMPLES_PER_FRAME, excerpt_samples
+from jaxtalk.pretraining.syncnet import alarm, make
+
+STEPS, CLIPS, FRAMES, SIDE, ANCHORS = 60, 16, 20, 16, 4
+
+
+def config():
+    """The demo's stage, shrunk."""
+    values = syncnet.stage_config("demo")
+    values.model.update({"image_size": SIDE, "width": 4, "audio_width": 4, "embedding_dim": 16})
+    values.loss.num_anchors, values.data.clip_frames = ANCHORS, FRAMES
+    values.optimizer.learning_rate, values.alarm_step = 1e-2, STEPS
+    return values
+
+
+def batch(rng):
+    """Clips that are as bright as they are loud, frame by frame."""
+    levels = rng.integers(0, 4, (CLIPS, FRAMES + 5))  # sound begins two frames before the picture
+    video = np.broadcast_to(
+        (60 * levels[:, 2 : FRAMES + 2, None, None, None]).astype(np.uint8),
+        (CLIPS, FRAMES, SIDE, SIDE, 3),
+    )
+    loudness = np.repeat(10.0**levels, SAMPLES_PER_FRAME, axis=1)[:, : excerpt_samples(FRAMES)]
+    return {
+        "video": video,
+        "audio": (10 * rng.normal(size=loudness.shape) * loudness)
+        .clip(-32768, 32767)
+        .astype(np.int16),
+    }
+
+
+def shuffled(clips):
+    """Each clip with the sound of another."""
+    return {**clips, "audio": np.roll(clips["audio"], 1, axis=0)}
+
+
+@pytest.fixture(scope="module")
+def functions():
+    """The stage, and its steps compiled once for all trainings."""
+    stage = make(config())
+    train_step = functools.partial(stage.train_step, frozen={}, flags=())
+    return stage, jax.jit(lambda s, b, r: train_step(s, batch=b, rng=r)), jax.jit(stage.eval_step)
+
+
+def trained(functions, change=lambda clips: clips):
+    """Values on held-out clips after all steps."""
+    stage, train_step, eval_step = functions
+    rng, key = np.random.default_rng(0), jax.random.key(0)
+    state = jax.jit(stage.init)(jax.random.key(1, impl="rbg"), {})
+    for step in range(STEPS):
+        state, _ = train_step(state, change(batch(rng)), jax.random.fold_in(key, step))
+    return jax.device_get(eval_step(state, {}, change(batch(rng))))
+
+
+def test_silent_where_it_learns_and_loud_where_the_sound_is_of_other_clips(functions):
+    stage = functions[0]
+    values = trained(functions)
+    assert stage.alarm(STEPS, values, pytest.fail) is None
+
+    values = trained(functions, shuffled)
+    assert stage.alarm(STEPS - 1, values, pytest.fail) is None, "it may need as many steps"
+    told = stage.alarm(STEPS, values, lambda key: np.repeat([0, 3], [7, 2]))
+    first, found, known, *causes = told.splitlines()
+    recall = values["recall_at_1"].mean()
+    assert f"recall_at_1 is {recall:.3f}, where guessing gives 0.250" in first
+    counts = found.split("frames: ")[1].split(",")[0].split()
+    assert f"best offset of {CLIPS} held-out clips, -11 .. 11 frames" in found
+    assert len(counts) == 23 and sum(map(int, counts)) == CLIPS
+    assert known == (
+        "av_offset_frames of 9 training clips, -11 .. 11 frames: "
+        f"{'0 ' * 11}7 0 0 2{' 0' * 8}, most at 0"
+    )
+    for cause in ("offsets", "negatives", "mel windows"):
+        assert any(line.strip().startswith(f"{cause}:") for line in causes)
+
+
+def values(recall, offsets):
+    ones = np.ones(len(offsets))
+    return {"recall_at_1": recall * ones, "chance": ones / 8, "offset": np.float32(offsets)}
+
+
+def test_chance_is_left_at_twice_of_it():
+    def told(recall):
+        return alarm.at_chance(5, values(recall, [0, 3]), lambda key: np.zeros(0), max_offset=4)
+
+    assert told(0.25) is None
+    assert "at step 5 held-out recall_at_1 is 0.240" in told(0.24)
+    assert "the corpus does not have it" in told(0.24)
+
+
+def test_offsets_are_counted():
+    assert alarm.counts(np.float32([0, 1, 1, -9, 9]), 2) == "-2 .. 2 frames: 1 0 1 2 1, most at 1"
