@@ -138,7 +138,9 @@ def make(config):
         eval_step=eval_step,
         preview=preview,
         export=export,
+        exports=("landmarks",),
         best=("error", "min"),
+        summary=("error_blurred", "mouth_correlation"),
     )
 
 
