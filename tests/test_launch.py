@@ -136,7 +136,7 @@ def test_commands_of_the_scripts_exist(script):
     for module in re.findall(r"-m (\S+)", text):
         path = ROOT / (module.replace(".", "/") + ".py")
         assert path.exists(), module
-        options = text.split(f"-m {module}", 1)[1].split("\nstep")[0]
+        options = re.split(r"\n(?:step|\$python)", text.split(f"-m {module}", 1)[1])[0]
         for option in re.findall(r" --(\w+)", options):
             if module != "jaxtalk.train":  # its flags are absl's
                 assert f'"--{option}"' in path.read_text(), (module, option)

@@ -26,8 +26,8 @@ class Claim(NamedTuple):
     name: what is measured. protocol: its id. low, high: the bar; the estimate must lie between.
     value: (clip, track) -> float or [K]. video: whose track is judged; see `clips.VIDEOS`. needs:
     keys of `NEEDS`. videos: others that the function reads. statistic: of `intervals.bootstrap`.
-    ceiling, floor: videos that are judged in its place for comparison, None where that says
-    nothing.
+    comparisons: videos that are judged in its place, to tell what the measure itself gives for the
+    truth, for the truth through encoder and generator, and for a still picture.
     """
 
     name: str
@@ -39,8 +39,7 @@ class Claim(NamedTuple):
     needs: tuple[str, ...]
     videos: tuple[str, ...] = ()
     statistic: Callable = intervals.mean
-    ceiling: str | None = "real"
-    floor: str | None = "static"
+    comparisons: tuple[str, ...] = ("real", "reconstructed", "static")
 
 
 # What a claim may need -> what to do where it is not there.
@@ -243,23 +242,25 @@ LANDMARKS, TRUE = ("landmarks",), ("landmarks", "true landmarks")
 CLAIMS = {
     "sync_offset": Claim(
         "SyncNet knows sync: offset of 31 found within 1 frame, 2 s", "sync-offset/procedural",
-        *at_least(0.9), offset_accuracy, "real", ("syncnet",), ceiling=None,
+        *at_least(0.9), offset_accuracy, "real", ("syncnet",),
+        comparisons=("reconstructed", "static"),
     ),
     "sync_recall": Claim(
         "SyncNet knows sync: recall@1 of single windows, 5 x chance", "sync-recall/procedural",
-        *at_least(5 / 31), recall_at_1, "real", ("syncnet",), ceiling=None,
+        *at_least(5 / 31), recall_at_1, "real", ("syncnet",),
+        comparisons=("reconstructed", "static"),
     ),
     "psnr": Claim(
         "generator and encoder hold faces: PSNR, dB", "psnr",
-        *at_least(24), psnr, "reconstructed", (), ("real",), ceiling=None,
+        *at_least(24), psnr, "reconstructed", (), ("real",), comparisons=("static",),
     ),
     "same_speaker": Claim(
         "generator and encoder hold faces: same speaker", "identification/procedural",
-        *at_least(0.95), same_speaker, "reconstructed", ("arcface",), floor=None,
+        *at_least(0.95), same_speaker, "reconstructed", ("arcface",), comparisons=("real",),
     ),
     "landmark_error": Claim(
         "the landmark network can be trusted: error in face heights", "landmark-error/procedural",
-        *at_most(0.02), landmark_distance, "real", TRUE, ceiling=None,
+        *at_most(0.02), landmark_distance, "real", TRUE, comparisons=("reconstructed", "static"),
     ),
     "lips": Claim(
         "lips follow the audio: mouth correlation", "mouth-correlation/pearson",
@@ -267,7 +268,7 @@ CLAIMS = {
     ),
     "lips_other_audio": Claim(
         "lips follow the audio: the same with another clip's audio", "mouth-correlation/pearson",
-        *at_most(0.15), mouth_correlation, "other_speech", TRUE, ceiling=None,
+        *at_most(0.15), mouth_correlation, "other_speech", TRUE, comparisons=("static",),
     ),
     "lse_c": Claim(
         "sync of the generated video: LSE-C, share of the truth's", "lse/procedural",
@@ -276,12 +277,12 @@ CLAIMS = {
     "yaw": Claim(
         "motion is controllable: yaw correlation", "pose-correlation/pearson",
         *at_least(0.8), pose_correlation("yaw"), "motion", ("landmarks", "true pose"),
-        ceiling="source",
+        comparisons=("source", "static"),
     ),
     "pitch": Claim(
         "motion is controllable: pitch correlation", "pose-correlation/pearson",
         *at_least(0.8), pose_correlation("pitch"), "motion", ("landmarks", "true pose"),
-        ceiling="source",
+        comparisons=("source", "static"),
     ),
     "motion_lips": Claim(
         "motion is controllable: mouth correlation", "mouth-correlation/pearson",
@@ -303,11 +304,11 @@ CLAIMS = {
     "diversity": Claim(
         "motion is diverse: pose distance of seeds, share of two people's", "diversity/pairwise",
         *WITHIN_FACTOR, diversity_pair, "speech", LANDMARKS, ("real", "source", *SEEDS), share,
-        ceiling=None, floor=None,
+        comparisons=(),
     ),
     "seeds": Claim(
         "motion is diverse: no two seeds equal", "diversity/frames",
-        *at_least(1), all_seeds_differ, "speech", (), SEEDS, ceiling=None, floor=None,
+        *at_least(1), all_seeds_differ, "speech", (), SEEDS, comparisons=(),
     ),
     "smoothness": Claim(
         "smoothing works: acceleration, share of the truth's", "acceleration-ratio/px68",
@@ -316,16 +317,16 @@ CLAIMS = {
     "flow_spectrum": Claim(
         "the flow helps: pose spectrum, dB worse without", "pose-spectrum/octaves",
         *at_least(0), spectrum_triple, "no_flow", ("landmarks", "no_flow"), ("speech", "real"),
-        spectrum_loss, ceiling=None,
+        spectrum_loss, comparisons=(),
     ),
     "flow_blinks": Claim(
         "the flow helps: blinks a minute farther off without", "blink-rate/ear",
         *at_least(0), blinks_triple, "no_flow", (*TRUE, "no_flow"), ("speech",), blink_loss,
-        ceiling=None,
+        comparisons=(),
     ),
     "sync_loss": Claim(
         "SyncNet helps: LSE-C lost without", "lse/procedural",
-        *at_least(0), sync_gain, "no_sync", ("syncnet", "no_sync"), ("speech",), ceiling=None,
+        *at_least(0), sync_gain, "no_sync", ("syncnet", "no_sync"), ("speech",), comparisons=(),
     ),
     "csim": Claim(
         "identity is kept: CSIM, share of real pairs'", "csim/procedural",
@@ -345,18 +346,15 @@ def missing_needs(claim, available):
 
 def videos_of(claim):
     """Names of all videos that a claim reads, its comparisons included."""
-    names = (claim.video, *claim.videos, claim.ceiling, claim.floor)
-    return [name for name in dict.fromkeys(names) if name]
+    return list(dict.fromkeys((claim.video, *claim.videos, *claim.comparisons)))
 
 
 def clip_values(claim, clip):
-    """The clip's value, {"value" | "ceiling" | "floor": [K], or the `UserError` in its place}."""
-    rows = {"value": claim.video, "ceiling": claim.ceiling, "floor": claim.floor}
+    """{video: the clip's value [K], or the `UserError` in its place}: judged and comparisons."""
     values = {}
-    for row, video in rows.items():
-        if video:
-            try:
-                values[row] = np.asarray(claim.value(clip, clip.videos[video]), np.float64)
-            except UserError as error:
-                values[row] = error
+    for video in dict.fromkeys((claim.video, *claim.comparisons)):
+        try:
+            values[video] = np.asarray(claim.value(clip, clip.videos[video]), np.float64)
+        except UserError as error:
+            values[video] = error
     return values

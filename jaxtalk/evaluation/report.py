@@ -21,21 +21,21 @@ def summarise(key, values, not_measured=""):
     Returns:
       dict of plain values: `claim`, `name`, `protocol`, `low` and `high` of the bar (None = none),
       `value`, `interval` of two (None for a single clip), `num_clips`, `not_scored`, `reached`,
-      `ceiling`, `floor`, `note`.
+      `comparisons` (video -> value), `note`.
     """
     claim = CLAIMS[key]
     row = {
         **{"claim": key, "name": claim.name, "protocol": claim.protocol},
         **{"low": _finite(claim.low), "high": _finite(claim.high)},
         **{"value": None, "interval": None, "num_clips": 0, "not_scored": 0},
-        **{"reached": None, "ceiling": None, "floor": None, "note": ""},
+        **{"reached": None, "comparisons": {}, "note": ""},
     }
     if not_measured:
         return row | {"note": f"not measured: needs {not_measured}"}
-    scored, errors = _split([v["value"] for v in values])
+    scored, errors = _split([v[claim.video] for v in values])
     row |= {"num_clips": len(scored), "not_scored": len(errors)}
     if errors:
-        row["note"] = f"{len(errors)} clips not scored, the first: {errors[0]}"
+        row["note"] = f"{len(errors)} of {len(values)} clips not scored: {errors[0]}"
     if not len(scored):
         return row
     found = bootstrap(scored, statistic=claim.statistic)
@@ -45,11 +45,11 @@ def summarise(key, values, not_measured=""):
         row["interval"] = [found.low, found.high]
     row["value"] = found.estimate
     row["reached"] = claim.low <= found.estimate <= claim.high
-    for name in ("ceiling", "floor"):
-        compared, _ = _split([v[name] for v in values if name in v])
+    for video in claim.comparisons:
+        compared, _ = _split([v[video] for v in values])
         if len(compared):
-            row[name] = _finite(float(claim.statistic(compared)))
-    truth = row["ceiling"]
+            row["comparisons"][video] = _finite(float(claim.statistic(compared)))
+    truth = row["comparisons"].get("real")
     if truth is not None and not claim.low <= truth <= claim.high:
         row["note"] += f"{'; ' if row['note'] else ''}real videos do not reach this bar either"
     return row
@@ -73,8 +73,10 @@ def bar(row):
     return f">= {low:.3g}" if high is None else f"{low:.2f} .. {high:.2f}"
 
 
-COLUMNS = ("claim", "bar", "measured", "95 % interval", "clips", "reached", "truth", "static",
-           "protocol")  # fmt: skip
+COLUMNS = (
+    *("claim", "bar", "measured", "95 % interval", "clips", "reached"),
+    *("real", "codes", "static", "protocol"),
+)
 
 
 def cells(row):
@@ -85,10 +87,13 @@ def cells(row):
 
     interval = " .. ".join(map(number, row["interval"])) if row["interval"] else "-"
     reached = {True: "yes", False: "NO", None: "-"}[row["reached"]]
+    found = row["comparisons"]
+    compared = [found.get("real", found.get("source")), found.get("reconstructed")]
     return [
-        row["name"], bar(row), number(row["value"]), interval, str(row["num_clips"]), reached,
-        number(row["ceiling"]), number(row["floor"]), row["protocol"],
-    ]  # fmt: skip
+        *(row["name"], bar(row), number(row["value"]), interval, str(row["num_clips"]), reached),
+        *map(number, [*compared, found.get("static")]),
+        row["protocol"],
+    ]
 
 
 def table(report):
@@ -109,8 +114,9 @@ def markdown(report):
         f"`{report['command']}`",
         "",
         f"{report['num_clips']} clips of {report['split']!r} of {report['dataset']}, seed "
-        f"{report['seed']}, {report['seconds']:.0f} s. `truth` and `static` judge the real video "
-        "and the portrait standing still in the place of the generated one. Intervals are over "
+        f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other videos "
+        "in the place of the generated one: the real one (for head motion its source), the real "
+        "one through encoder and generator, and the portrait standing still. Intervals are over "
         "clips (`interval/bootstrap-expanded`).",
         "",
     ]

@@ -9,9 +9,12 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.evaluation import report
 from jaxtalk.evaluation.claims import CLAIMS
 
+COMPARED = {name: UserError("not scored") for name in ("real", "reconstructed", "static")}
+
 
 def values(*numbers, **others):
-    return [{"value": np.float64(n), **others} for n in numbers]
+    """One clip for each number; all claims here judge the video "speech"."""
+    return [{"speech": np.float64(n), **COMPARED, **others} for n in numbers]
 
 
 def line(key, found, **more):
@@ -50,10 +53,10 @@ def test_not_measured_says_what_it_needs():
 
 
 def test_clips_without_a_value_are_counted():
-    found = [*values(0.1, 0.2), {"value": UserError("audio: no pauses")}]
+    found = [*values(0.1, 0.2), {"speech": UserError("audio: no pauses"), **COMPARED}]
     row = report.summarise("silence", found)
     assert (row["num_clips"], row["not_scored"], row["value"]) == (2, 1, pytest.approx(0.15))
-    assert row["note"] == "1 clips not scored, the first: audio: no pauses"
+    assert row["note"] == "1 of 3 clips not scored: audio: no pauses"
     none = report.summarise("silence", found[2:])
     assert none["value"] is None and none["reached"] is None
 
@@ -66,11 +69,13 @@ def test_no_ground_truth_to_compare_with():
 
 
 def test_comparisons():
-    found = values(0.7, 0.8, ceiling=np.float64(0.9), floor=UserError("still"))
-    row = report.summarise("lips", found)
-    assert row["ceiling"] == pytest.approx(0.9) and row["floor"] is None and row["note"] == ""
-    poor = report.summarise("lips", values(0.7, ceiling=np.float64(0.1)))
+    row = report.summarise("lips", values(0.7, 0.8, real=np.float64(0.9), static=np.float64(0)))
+    assert row["comparisons"] == {"real": pytest.approx(0.9), "static": 0.0} and row["note"] == ""
+    assert report.cells(row)[6:9] == ["0.9", "-", "0"]
+    poor = report.summarise("lips", values(0.7, real=np.float64(0.1)))
     assert poor["note"] == "real videos do not reach this bar either"
+    yaw = {"motion": np.float64(0.8), "source": np.float64(0.95), "static": np.float64(0)}
+    assert line("yaw", [yaw])[6:9] == ["0.95", "-", "0"]
 
 
 def test_written_report(tmp_path):
@@ -87,7 +92,7 @@ def test_written_report(tmp_path):
     assert json.loads(text, parse_constant=pytest.fail) == found
     lines = (tmp_path / "report.md").read_text().splitlines()
     rows = [row for row in lines if row.startswith("|")]
-    assert len(rows) == 4 and all(row.count("|") == 10 for row in rows)
+    assert len(rows) == 4 and all(row.count("|") == 11 for row in rows)
     assert f"| {CLAIMS['lips'].name} | >= 0.6 | 0.25 |" in rows[2] and "| NO |" in rows[2]
     assert lines[-1] == f"- {CLAIMS['csim'].name}: not measured: needs the stage arcface"
     terminal = report.table(found)
