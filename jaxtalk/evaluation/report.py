@@ -114,10 +114,10 @@ def markdown(report):
         f"`{report['command']}`",
         "",
         f"{report['num_clips']} clips of {report['split']!r} of {report['dataset']}, seed "
-        f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other videos "
-        "in the place of the generated one: the real one (for head motion its source), the real "
-        "one through encoder and generator, and the portrait standing still. Intervals are over "
-        "clips (`interval/bootstrap-expanded`).",
+        f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other "
+        "videos in the place of the generated one: the real one (for head motion its source), the "
+        "real one through encoder and generator, and the portrait standing still. Intervals are "
+        "over clips (`interval/bootstrap-expanded`).",
         "",
     ]
     return "\n".join([*head, *rows, "", *(f"- {note}" for note in _notes(report)), ""])
