@@ -74,7 +74,12 @@ class Talker:
             images = system.synthesize(values, variables["generator"], w)
             return to_uint8(images), carry
 
+        def reconstruct(variables, frames):
+            w = encode(variables, frames)
+            return to_uint8(system.synthesize(values, variables["generator"], w))
+
         self._encode = jax.jit(encode)
+        self._reconstruct = jax.jit(reconstruct)
         self._block = jax.jit(block)
         self._mel = jax.jit(lambda audio: mel_windows(audio / 32768.0))
 
@@ -179,6 +184,28 @@ class Talker:
             lookahead=system.lookahead(self._config),
         )
         return rechunk(_one_ahead(pieces), chunk_frames)
+
+    def reconstruct(self, frames):
+        """Frames -> style codes -> frames: what encoder and generator hold of them.
+
+        Args:
+          frames: uint8 [T, H, W, 3]; their largest centred square is taken.
+
+        Returns:
+          uint8 [T, image_size, image_size, 3].
+
+        Raises:
+          UserError: not such an array.
+        """
+        frames = _checked_frames(frames, "frames", 4)
+        frames = np.stack([portrait_crop(frame, self.image_size) for frame in frames])
+        pieces = []
+        for start in range(0, len(frames), BLOCK_FRAMES):
+            block = frames[start : start + BLOCK_FRAMES]
+            padding = np.repeat(block[-1:], BLOCK_FRAMES - len(block), axis=0)
+            images = self._reconstruct(self._variables, np.concatenate([block, padding]))
+            pieces.append(np.asarray(images)[: len(block)])
+        return np.concatenate(pieces)
 
     def _inputs(self, opened, audio_blocks, motion_frames):
         """Chunks for `system.stream`: mel windows, and style codes of the motion source if any.

@@ -120,12 +120,23 @@ def test_quickstart_stops_at_the_step_that_fails(tmp_path):
     assert modules_run(folder)[-1] == "jaxtalk.train"
 
 
-def test_commands_of_the_quickstart_exist():
-    text = (ROOT / "launch/quickstart.sh").read_text()
+def test_check_of_the_bundle_draws_the_corpus_and_passes_options_on(tmp_path):
+    folder, python = checkout(tmp_path)
+    done = bash("launch/check_bundle.sh", "--limit", "3", cwd=folder, PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    last = (folder / "log").read_text().splitlines()[-1]
+    assert "--checkpoint bundle" in last and last.endswith("--split test --limit 3")
+    steps = ["tfds_builders.procedural_heads.build", "jaxtalk.evaluate"]
+    assert modules_run(folder) == ["venv", "pip", *steps]
+
+
+@pytest.mark.parametrize("script", ["quickstart", "check_bundle"])
+def test_commands_of_the_scripts_exist(script):
+    text = (ROOT / f"launch/{script}.sh").read_text()
     for module in re.findall(r"-m (\S+)", text):
         path = ROOT / (module.replace(".", "/") + ".py")
         assert path.exists(), module
-        options = text.split(f"-m {module}", 1)[1].split("\nstep")[0]
+        options = re.split(r"\n(?:step|\$python)", text.split(f"-m {module}", 1)[1])[0]
         for option in re.findall(r" --(\w+)", options):
             if module != "jaxtalk.train":  # its flags are absl's
                 assert f'"--{option}"' in path.read_text(), (module, option)

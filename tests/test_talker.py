@@ -130,6 +130,19 @@ def test_seed_and_audio_and_temperature_decide_the_frames(talker, portrait):
         assert (whole(other) != first).any()
 
 
+@pytest.mark.parametrize("num_frames", [1, BLOCK_FRAMES, BLOCK_FRAMES + 3])
+def test_reconstructs_each_frame_by_itself(talker, num_frames):
+    size = tiny_talker.IMAGE_SIZE
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (num_frames, size, size, 3)).astype(np.uint8)
+    found = talker.reconstruct(frames)
+    assert found.shape == frames.shape and found.dtype == np.uint8
+    np.testing.assert_array_equal(talker.reconstruct(frames[-1:]), found[-1:])
+    assert num_frames == 1 or (found[0] != found[1]).any()
+    with pytest.raises(UserError, match="frames: found uint8"):
+        talker.reconstruct(frames[0])
+
+
 def test_files_and_arrays_are_the_same_input(talker, portrait, tmp_path):
     audio = speech(21 * SAMPLES + 5)
     write_wav(tmp_path / "talk.wav", audio)

@@ -1,0 +1,1 @@
+"""Measures a checkpoint on a corpus: videos of each clip, what networks see in them, the claims."""

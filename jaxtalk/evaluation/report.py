@@ -1,0 +1,135 @@
+"""The table of claims: summed up over clips, as text, Markdown and JSON."""
+
+import json
+import math
+
+import numpy as np
+
+from jaxtalk.evaluation.claims import CLAIMS
+from jaxtalk.media.files import replacing
+from jaxtalk.metrics.intervals import bootstrap
+
+
+def summarise(key, values, not_measured=""):
+    """A row of the report.
+
+    Args:
+      key: of `CLAIMS`.
+      values: list of what `clip_values` returned, of each clip.
+      not_measured: why there are no values; "" if there are.
+
+    Returns:
+      dict of plain values: `claim`, `name`, `protocol`, `low` and `high` of the bar (None = none),
+      `value`, `interval` of two (None for a single clip), `num_clips`, `not_scored`, `reached`,
+      `comparisons` (video -> value), `note`.
+    """
+    claim = CLAIMS[key]
+    row = {
+        **{"claim": key, "name": claim.name, "protocol": claim.protocol},
+        **{"low": _finite(claim.low), "high": _finite(claim.high)},
+        **{"value": None, "interval": None, "num_clips": 0, "not_scored": 0},
+        **{"reached": None, "comparisons": {}, "note": ""},
+    }
+    if not_measured:
+        return row | {"note": f"not measured: needs {not_measured}"}
+    scored, errors = _split([v[claim.video] for v in values])
+    row |= {"num_clips": len(scored), "not_scored": len(errors)}
+    if errors:
+        row["note"] = f"{len(errors)} of {len(values)} clips not scored: {errors[0]}"
+    if not len(scored):
+        return row
+    found = bootstrap(scored, statistic=claim.statistic)
+    if not math.isfinite(found.estimate):
+        return row | {"note": "not measured: the ground truth has nothing to compare with"}
+    if math.isfinite(found.low):  # not of a single clip
+        row["interval"] = [found.low, found.high]
+    row["value"] = found.estimate
+    row["reached"] = claim.low <= found.estimate <= claim.high
+    for video in claim.comparisons:
+        compared, _ = _split([v[video] for v in values])
+        if len(compared):
+            row["comparisons"][video] = _finite(float(claim.statistic(compared)))
+    truth = row["comparisons"].get("real")
+    if truth is not None and not claim.low <= truth <= claim.high:
+        row["note"] += f"{'; ' if row['note'] else ''}real videos do not reach this bar either"
+    return row
+
+
+def _split(values):
+    """(array of the values, list of the errors among them)."""
+    scored = [v for v in values if not isinstance(v, Exception)]
+    return np.array(scored), [v for v in values if isinstance(v, Exception)]
+
+
+def _finite(value):
+    return value if math.isfinite(value) else None
+
+
+def bar(row):
+    """The bar of a row as text."""
+    low, high = row["low"], row["high"]
+    if low is None:
+        return f"<= {high:.3g}"
+    return f">= {low:.3g}" if high is None else f"{low:.2f} .. {high:.2f}"
+
+
+COLUMNS = (
+    *("claim", "bar", "measured", "95 % interval", "clips", "reached"),
+    *("real", "codes", "static", "protocol"),
+)
+
+
+def cells(row):
+    """The texts of a row, in the order of `COLUMNS`."""
+
+    def number(value):
+        return "-" if value is None else f"{value:.3g}"
+
+    interval = " .. ".join(map(number, row["interval"])) if row["interval"] else "-"
+    reached = {True: "yes", False: "NO", None: "-"}[row["reached"]]
+    found = row["comparisons"]
+    compared = [found.get("real", found.get("source")), found.get("reconstructed")]
+    return [
+        *(row["name"], bar(row), number(row["value"]), interval, str(row["num_clips"]), reached),
+        *map(number, [*compared, found.get("static")]),
+        row["protocol"],
+    ]
+
+
+def table(report):
+    """Lines of the table for a terminal, with notes below it."""
+    lines = [COLUMNS, *(cells(row) for row in report["claims"])]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    text = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines]
+    return [*text, *_notes(report)]
+
+
+def markdown(report):
+    """The report as text in Markdown."""
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *(cells(row) for row in report["claims"])]
+    rows = [f"| {' | '.join(line)} |" for line in lines]
+    head = [
+        f"# Claims of StyleTalker: {report['model']}",
+        "",
+        f"`{report['command']}`",
+        "",
+        f"{report['num_clips']} clips of {report['split']!r} of {report['dataset']}, seed "
+        f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other "
+        "videos in the place of the generated one: the real one (for head motion its source), the "
+        "real one through encoder and generator, and the portrait standing still. Intervals are "
+        "over clips (`interval/bootstrap-expanded`).",
+        "",
+    ]
+    return "\n".join([*head, *rows, "", *(f"- {note}" for note in _notes(report)), ""])
+
+
+def _notes(report):
+    return [f"{row['name']}: {row['note']}" for row in report["claims"] if row["note"]]
+
+
+def write(folder, report):
+    """Writes report.json and report.md; each appears complete."""
+    texts = {"report.json": json.dumps(report, indent=1) + "\n", "report.md": markdown(report)}
+    for name, text in texts.items():
+        with replacing(folder / name) as temporary, open(temporary, "w") as file:
+            file.write(text)

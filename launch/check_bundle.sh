@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Measures the claims of StyleTalker for the bundle on the test split of the embedded corpus, which
+# is drawn first where it is not there: bash launch/check_bundle.sh [--landmarks DIR] ...
+# Options go to jaxtalk.evaluate; --checkpoint DIR measures another run. The table is printed, and
+# written to runs/evaluation.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# XLA asks for fresh memory in each call; huge pages make that a fifth cheaper on CPUs.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
+
+bash launch/venv.sh demo
+python=.venv/bin/python
+$python -m tfds_builders.procedural_heads.build --config demo_64 --data_dir data
+$python -m jaxtalk.evaluate --checkpoint bundle --dataset procedural_heads/demo_64 \
+  --data_dir data --split test "$@"

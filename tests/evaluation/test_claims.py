@@ -1,0 +1,235 @@
+"""Each claim on a clip whose answer is known: a perfect copy, a still picture, and others."""
+
+import numpy as np
+import pytest
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.evaluation import claims
+from jaxtalk.evaluation.clips import VIDEOS, Clip
+from jaxtalk.evaluation.networks import Track
+
+NUM_FRAMES, HEIGHT_PX = 100, 80.0
+TIME = np.arange(NUM_FRAMES)
+
+
+def face(opening=0.0, eye=0.3, shift=0.0):
+    """[T, 68, 2] px: a face 80 px high, its mouth open by `opening` face heights."""
+    points = np.zeros((NUM_FRAMES, 68, 2))
+    points[:, :17] = np.stack([np.linspace(10, 90, 17), 100 - np.abs(np.linspace(-8, 8, 17))], -1)
+    points[:, 17:27] = np.stack([np.linspace(20, 80, 10), np.full(10, 20)], -1)
+    points[:, 27:36] = np.stack([np.full(9, 50), np.linspace(35, 60, 9)], -1)
+    points[:, 48:68] = np.stack([np.linspace(35, 65, 20), np.full(20, 80)], -1)
+    for left, corners in ((25, range(36, 42)), (55, range(42, 48))):
+        points[:, list(corners), 0] = left + np.array([0, 7, 14, 20, 14, 7])
+        lid = 10 * np.broadcast_to(eye, NUM_FRAMES)[:, None]
+        points[:, list(corners), 1] = 35
+        points[:, list(corners)[1:3], 1] -= lid
+        points[:, list(corners)[4:], 1] += lid
+    lip = HEIGHT_PX / 2 * np.broadcast_to(opening, NUM_FRAMES)[:, None]
+    upper, lower = [61, 62, 63], [67, 66, 65]
+    points[:, upper] = np.stack([[45, 50, 55], [80, 80, 80]], -1)
+    points[:, lower] = points[:, upper]
+    points[:, upper, 1] -= lip
+    points[:, lower, 1] += lip
+    return points + np.broadcast_to(shift, NUM_FRAMES)[:, None, None]
+
+
+def blinking(starts):
+    eye = np.full(NUM_FRAMES, 0.3)
+    for start in starts:
+        eye[start : start + 4] = 0.02
+    return eye
+
+
+def directions(rng, shape):
+    x = rng.standard_normal(shape)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def still(track):
+    return Track(*(np.repeat(x[:1], len(x), axis=0) for x in track))
+
+
+def doubled(track, names):
+    """The same with twice the motion in some of its arrays."""
+    return track._replace(
+        **{name: 2 * getattr(track, name) - getattr(track, name)[:1] for name in names}
+    )
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A clip whose generated videos are all perfect copies; speech, then a pause of 1.2 s."""
+    rng = np.random.default_rng(0)
+    opening = 0.05 + 0.04 * np.sin(TIME) * np.cos(0.31 * TIME)
+    opening[70:] = 0
+    audio = np.zeros(640 * NUM_FRAMES, np.int16)
+    audio[: 640 * 70] = rng.integers(-8000, 8000, 640 * 70)
+    real = Track(
+        frames=rng.integers(1, 254, (NUM_FRAMES, 16, 16, 3)).astype(np.uint8),
+        landmarks=face(opening, blinking([20, 60]), 3 * np.sin(0.2 * TIME)),
+        pose=0.1 * np.cumsum(rng.standard_normal((NUM_FRAMES, 3)), axis=0),
+        identity=directions(rng, (1, 16)).repeat(NUM_FRAMES, axis=0),
+        lips=directions(rng, (NUM_FRAMES - 4, 32)),
+    )
+    names = [*VIDEOS, "static"]
+    videos = {**dict.fromkeys(names, real), "static": still(real)}
+    return Clip(
+        landmarks=real.landmarks,
+        audio=audio,
+        speech=real.lips,
+        source_pose=real.pose,
+        portrait=real.identity[0],
+        others=directions(rng, (5, 16)),
+        videos=videos,
+    )
+
+
+def estimate(key, clip, track):
+    """The estimate of a claim on this clip alone."""
+    claim = claims.CLAIMS[key]
+    return claim.statistic(np.asarray(claim.value(clip, track), float)[None])
+
+
+@pytest.mark.parametrize(
+    ("key", "copy", "static"),
+    [
+        ("sync_offset", 1.0, 0.0),
+        ("psnr", 99.0, None),
+        ("same_speaker", 1.0, 1.0),
+        ("landmark_error", 0.0, None),
+        ("lips", 1.0, 0.0),
+        ("lips_other_audio", 1.0, 0.0),
+        ("lse_c", 1.0, None),
+        ("yaw", 1.0, 0.0),
+        ("pitch", 1.0, 0.0),
+        ("motion_lips", 1.0, 0.0),
+        ("pose_variance", 1.0, 0.0),
+        ("pose_spectrum", 0.0, None),
+        ("blinks", 1.0, 0.0),
+        ("smoothness", 1.0, 0.0),
+        ("flow_spectrum", 0.0, None),
+        ("flow_blinks", 0.0, 30.0),
+        ("sync_loss", 0.0, None),
+        ("csim", 1.0, 1.0),
+        ("silence", 0.0, None),
+    ],
+)
+def test_perfect_copy_and_still_picture(clip, key, copy, static):
+    assert estimate(key, clip, clip.videos["real"]) == pytest.approx(copy, abs=1e-6)
+    if static is not None:
+        assert estimate(key, clip, clip.videos["static"]) == pytest.approx(static, abs=1e-6)
+
+
+def test_what_cannot_tell_a_still_picture_exactly(clip):
+    still = clip.videos["static"]
+    assert estimate("psnr", clip, still) < 12
+    assert estimate("landmark_error", clip, still) > 0.02
+    assert estimate("lse_c", clip, still) < 0.5
+    assert estimate("pose_spectrum", clip, still) > 15
+    assert estimate("sync_loss", clip, still) > 0.3
+    with pytest.raises(UserError, match="found none"):
+        estimate("silence", clip, still)
+
+
+def test_frames_in_another_order_follow_nothing(clip):
+    order = np.random.default_rng(1).permutation(NUM_FRAMES)
+    lips = clip.speech[np.random.default_rng(1).permutation(NUM_FRAMES - 4)]
+    shuffled = Track(*(x[order] for x in clip.videos["real"][:4]), lips)
+    for key in ("lips", "yaw", "pitch", "motion_lips"):
+        assert abs(estimate(key, clip, shuffled)) < 0.35, key
+    assert estimate("sync_recall", clip, shuffled) < 0.15
+    assert estimate("sync_recall", clip, clip.videos["real"]) == 1
+    assert estimate("smoothness", clip, shuffled) > 2
+    assert estimate("silence", clip, shuffled) > 0.3
+
+
+def test_speech_that_comes_late_is_found_out(clip):
+    late = clip.videos["real"]._replace(lips=np.roll(clip.speech, 5, axis=0))
+    assert estimate("sync_offset", clip, late) == 0
+    assert estimate("sync_recall", clip, late) == 0
+    assert estimate("lse_c", clip, late) == pytest.approx(1, abs=0.1), "whatever the offset"
+
+
+def test_twice_the_motion(clip):
+    larger = doubled(clip.videos["real"], ["pose"])
+    assert estimate("pose_variance", clip, larger) == pytest.approx(4)
+    # Not exactly, as the lowest densities count as a thousandth of the largest.
+    for key in ("pose_spectrum", "flow_spectrum"):
+        assert estimate(key, clip, larger) == pytest.approx(20 * np.log10(2), rel=0.01)
+    assert estimate("yaw", clip, larger) == pytest.approx(1)
+    opposite = clip.videos["real"]._replace(pose=clip.source_pose * [-1, 1, 1])
+    assert (estimate("yaw", clip, opposite), estimate("pitch", clip, opposite)) == (
+        pytest.approx(-1),
+        pytest.approx(1),
+    )
+
+
+def test_known_sizes(clip):
+    real = clip.videos["real"]
+    brighter = real._replace(frames=real.frames + np.uint8(1))
+    assert estimate("psnr", clip, brighter) == pytest.approx(20 * np.log10(255), abs=1e-4)
+    height = np.ptp(clip.landmarks[..., 1], axis=1).mean()
+    moved = real._replace(landmarks=clip.landmarks + np.array([0.01 * height, 0]))
+    assert estimate("landmark_error", clip, moved) == pytest.approx(0.01, rel=0.01)
+    one_blink = real._replace(landmarks=face(eye=blinking([20])))
+    assert estimate("blinks", clip, one_blink) == pytest.approx(0.5)
+    assert estimate("flow_blinks", clip, one_blink) == pytest.approx(15)
+
+
+def test_another_person_is_not_the_same_speaker(clip):
+    identity = clip.videos["real"].identity.copy()
+    identity[:25] = clip.others[3]
+    mixed = clip.videos["real"]._replace(identity=identity)
+    assert estimate("same_speaker", clip, mixed) == 0.75
+    cosine = clip.others[3] @ clip.portrait
+    assert estimate("csim", clip, mixed) == pytest.approx(0.75 + 0.25 * cosine)
+
+
+def test_seeds(clip):
+    real = clip.videos["real"]
+    rng = np.random.default_rng(2)
+    poses = [real.pose, *(0.1 * np.cumsum(rng.standard_normal((2, NUM_FRAMES, 3)), axis=1))]
+    seeds = {
+        name: real._replace(pose=pose, frames=real.frames + np.uint8(i))
+        for i, (name, pose) in enumerate(zip(claims.SEEDS, poses))
+    }
+    source = real._replace(pose=poses[1][:80])  # the other clip may be shorter
+    varied = clip._replace(videos={**clip.videos, **seeds, "source": source})
+    assert estimate("seeds", varied, seeds["speech"]) == 1
+    assert 0.3 < estimate("diversity", varied, seeds["speech"]) < 3
+    same = varied._replace(videos={**varied.videos, "seed_2": seeds["seed_1"]})
+    assert estimate("seeds", same, seeds["speech"]) == 0
+    one = varied._replace(videos={**varied.videos, **dict.fromkeys(claims.SEEDS, real)})
+    assert estimate("diversity", one, real) == 0
+
+
+@pytest.mark.parametrize(
+    "key", ["pose_spectrum", "flow_spectrum", "blinks", "flow_blinks", "lse_c"]
+)
+def test_statistics_of_resamples_are_those_of_each(key):
+    claim = claims.CLAIMS[key]
+    width = {"pose_spectrum": 30, "flow_spectrum": 45, "flow_blinks": 3}.get(key, 2)
+    drawn = np.random.default_rng(0).uniform(1, 2, (4, 6, width))
+    each = [claim.statistic(values) for values in drawn]
+    np.testing.assert_allclose(claim.statistic(drawn), each)
+    assert np.shape(claim.statistic(drawn)) == (4,)
+
+
+def test_every_claim_can_be_met_and_says_what_it_reads(clip):
+    assert set(claims.CLAIMS) >= {"sync_offset", "lips", "silence"}
+    for key, claim in claims.CLAIMS.items():
+        assert claim.low < claim.high, key
+        assert set(claim.needs) <= set(claims.NEEDS), key
+        names = claims.videos_of(claim)
+        assert set(names) <= {*VIDEOS, "static"}, key
+        # A video that a claim does not name is not made.
+        few = clip._replace(videos={name: clip.videos[name] for name in names})
+        assert set(claims.clip_values(claim, few)) == {claim.video, *claim.comparisons}, key
+
+
+def test_missing_needs():
+    claim = claims.CLAIMS["flow_blinks"]
+    assert claims.missing_needs(claim, {"landmarks", "true landmarks", "no_flow"}) == ""
+    told = claims.missing_needs(claim, {"landmarks"})
+    assert "a corpus with landmarks and --no_flow" in told

@@ -1,0 +1,99 @@
+"""The rows of the report: what is reached, what is not, what was not measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.evaluation import report
+from jaxtalk.evaluation.claims import CLAIMS
+
+COMPARED = {name: UserError("not scored") for name in ("real", "reconstructed", "static")}
+
+
+def values(*numbers, **others):
+    """One clip for each number; all claims here judge the video "speech"."""
+    return [{"speech": np.float64(n), **COMPARED, **others} for n in numbers]
+
+
+def line(key, found, **more):
+    return report.cells(report.summarise(key, found, **more))
+
+
+def test_a_bar_that_is_reached_and_one_that_is_not():
+    good = report.summarise("lips", values(0.7, 0.8, 0.9))
+    assert (good["value"], good["reached"]) == (pytest.approx(0.8), True)
+    assert 0.5 < good["interval"][0] < 0.8 < good["interval"][1] < 1.1
+    bad = report.summarise("lips", values(0.2, 0.3, 0.4))
+    assert (bad["value"], bad["reached"]) == (pytest.approx(0.3), False)
+    assert report.cells(good)[1:3] == [">= 0.6", "0.8"]
+    assert [report.cells(row)[5] for row in (good, bad)] == ["yes", "NO"]
+
+
+@pytest.mark.parametrize(
+    ("share", "reached"), [(0.5, False), (0.7, True), (1.4, True), (1.6, False)]
+)
+def test_a_factor_bounds_both_sides(share, reached):
+    row = report.summarise("pose_variance", values([share, 1.0], [2 * share, 2.0]))
+    assert row["value"] == pytest.approx(share) and row["reached"] is reached
+    assert report.bar(row) == "0.67 .. 1.50"
+
+
+def test_at_most():
+    assert report.summarise("silence", values(0.2, 0.25))["reached"]
+    assert not report.summarise("silence", values(0.2, 0.45))["reached"]
+    assert line("silence", values(0.2))[1] == "<= 0.3"
+
+
+def test_not_measured_says_what_it_needs():
+    row = report.summarise("lips", [], "the stage landmarks, see configs/landmarks.py")
+    assert row["note"] == "not measured: needs the stage landmarks, see configs/landmarks.py"
+    assert row["reached"] is None and report.cells(row)[2:6] == ["-", "-", "0", "-"]
+
+
+def test_clips_without_a_value_are_counted():
+    found = [*values(0.1, 0.2), {"speech": UserError("audio: no pauses"), **COMPARED}]
+    row = report.summarise("silence", found)
+    assert (row["num_clips"], row["not_scored"], row["value"]) == (2, 1, pytest.approx(0.15))
+    assert row["note"] == "1 of 3 clips not scored: audio: no pauses"
+    none = report.summarise("silence", found[2:])
+    assert none["value"] is None and none["reached"] is None
+
+
+def test_no_ground_truth_to_compare_with():
+    row = report.summarise("blinks", values([15.0, 0.0], [0.0, 0.0]))
+    assert row["value"] is None and "nothing to compare with" in row["note"]
+    seldom = report.summarise("blinks", values([15.0, 0.0], [0.0, 15.0]))
+    assert seldom["value"] == 1 and seldom["interval"] is None
+
+
+def test_comparisons():
+    row = report.summarise("lips", values(0.7, 0.8, real=np.float64(0.9), static=np.float64(0)))
+    assert row["comparisons"] == {"real": pytest.approx(0.9), "static": 0.0} and row["note"] == ""
+    assert report.cells(row)[6:9] == ["0.9", "-", "0"]
+    poor = report.summarise("lips", values(0.7, real=np.float64(0.1)))
+    assert poor["note"] == "real videos do not reach this bar either"
+    yaw = {"motion": np.float64(0.8), "source": np.float64(0.95), "static": np.float64(0)}
+    assert line("yaw", [yaw])[6:9] == ["0.95", "-", "0"]
+
+
+def test_written_report(tmp_path):
+    found = {
+        **{"model": "styletalker-x", "dataset": "tiny", "split": "test", "seed": 0},
+        **{"num_clips": 2, "seconds": 1.5, "command": "python -m jaxtalk.evaluate"},
+        "claims": [
+            report.summarise("lips", values(0.2, 0.3)),
+            report.summarise("csim", [], "the stage arcface"),
+        ],
+    }
+    report.write(tmp_path, found)
+    text = (tmp_path / "report.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == found
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    rows = [row for row in lines if row.startswith("|")]
+    assert len(rows) == 4 and all(row.count("|") == 11 for row in rows)
+    assert f"| {CLAIMS['lips'].name} | >= 0.6 | 0.25 |" in rows[2] and "| NO |" in rows[2]
+    assert lines[-1] == f"- {CLAIMS['csim'].name}: not measured: needs the stage arcface"
+    terminal = report.table(found)
+    assert len(terminal) == 4 and terminal[1].startswith(CLAIMS["lips"].name)

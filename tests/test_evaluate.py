@@ -1,0 +1,88 @@
+"""The command from a corpus and a checkpoint on disk to the report, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxtalk import evaluate
+from jaxtalk.evaluation.claims import CLAIMS
+from jaxtalk.talker import Talker
+from tests import tiny_corpus, tiny_stages, tiny_talker
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with a work directory and a corpus of three test clips of 54 to 62 frames."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    tiny_talker.save(folder / "run")
+    tiny_stages.save(folder / "run")
+    tiny_corpus.build_tiny_corpus(folder / "corpus", num_frames=54)
+    return folder
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Commands take the one model that is compiled already."""
+    monkeypatch.setattr(Talker, "load", lambda checkpoint: tiny_talker.loaded())
+
+
+def run(files, out, *flags, **options):
+    usual = {
+        "checkpoint": files / "run",
+        "dataset": tiny_corpus.NAME,
+        "data_dir": files / "corpus",
+        "out": out,
+    }
+    evaluate.main([*(f"--{name}={value}" for name, value in (usual | options).items()), *flags])
+    return json.loads((out / "report.json").read_text())
+
+
+def test_all_claims(files, loaded, tmp_path, capsys):
+    run_dir = str(files / "run")
+    found = run(files, tmp_path, limit=2, no_flow=run_dir, no_sync=run_dir)
+    rows = {row["claim"]: row for row in found["claims"]}
+    assert list(rows) == list(CLAIMS) and found["num_clips"] == 2
+    said = capsys.readouterr()
+    assert "clip 2 of 2" in said.err
+    assert all(row["name"] in said.out for row in rows.values())
+    assert all(np.isfinite(row["value"]) for row in rows.values() if row["value"] is not None)
+    for key in ("sync_offset", "sync_recall", "psnr", "lse_c", "lips", "yaw", "csim", "smoothness"):
+        assert rows[key]["num_clips"] == 2 and rows[key]["reached"] in (True, False), key
+    # Weights are random: nothing follows anything.
+    assert not rows["psnr"]["reached"] and "NO" in said.out
+    assert not rows["lips"]["reached"]
+    assert rows["seeds"]["value"] == 1
+    # The same checkpoint and seed as with the sync loss: the same frames.
+    assert rows["sync_loss"]["value"] == 0
+    # Spectra take 64 frames, which no clip has.
+    assert rows["pose_spectrum"]["not_scored"] == 2
+    assert "expected at least 64" in rows["pose_spectrum"]["note"]
+    assert "not_scored" not in (tmp_path / "report.md").read_text()
+
+
+def test_chosen_claims_make_only_what_they_need(files, loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(Talker, "generate", None)  # not called
+    found = run(files, tmp_path, "--claims", "psnr", "flow_blinks")
+    assert [row["claim"] for row in found["claims"]] == ["psnr", "flow_blinks"]
+    assert found["claims"][0]["num_clips"] == 3
+    assert found["claims"][1]["note"].startswith("not measured: needs --no_flow")
+
+
+@pytest.mark.parametrize(
+    ("options", "flags", "message"),
+    [
+        ({"checkpoint": "nowhere"}, (), "checkpoint: found no weights"),
+        ({"dataset": "tiny_heads/other"}, (), "found no corpus tiny_heads/other"),
+        ({"split": "holdout"}, (), "split: found 'holdout', expected one of"),
+        ({"split": "test[:1]"}, (), "--split: found a single speaker"),
+        ({"landmarks": "nowhere"}, (), "--landmarks: found no weights"),
+        ({"limit": 0}, (), "--limit: found 0"),
+        ({}, ("--claims", "beauty"), "invalid choice: 'beauty'"),
+    ],
+)
+def test_faults_are_one_line(files, tmp_path, options, flags, message):
+    with pytest.raises(SystemExit) as stopped:
+        run(files, tmp_path, *flags, **options)
+    assert message in str(stopped.value) and "\n" not in str(stopped.value)
+    assert not (tmp_path / "report.json").exists()
