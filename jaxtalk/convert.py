@@ -7,11 +7,10 @@
   python -m jaxtalk.convert --kind stylegan3 --verify --golden tests/golden
 
 Files of torch.save, .safetensors, .npz and NVIDIA's pickles are read; nothing in them is executed.
-Weights are written as every stage writes them for the next, as weights.npz with their config (what
-training resumes from is an Orbax checkpoint, which has state of optimizers and loaders, too).
-The config is that of the stage's paper preset with the file's architecture, or {network, model}
-where the network is no stage's. report.json lists the tensors that were read, with the SHA-256 of
-each file. --verify compares our network with numbers of the public one, on this machine.
+Weights are written as every stage writes them for the next, as weights.npz with their config (Orbax
+holds what training resumes from). The config is that of the stage's paper preset with the file's
+architecture, or {network, model} where the network is no stage's. report.json lists the tensors
+read. --verify compares our network with numbers of the public one, on this machine.
 """
 
 import importlib
@@ -20,7 +19,7 @@ from ml_collections import ConfigDict
 
 from jaxtalk.core import command_line
 from jaxtalk.pretrained import conversion, kinds, parity
-from jaxtalk.training.checkpoint import save_weights
+from jaxtalk.training.checkpoint import has_weights, save_weights
 
 
 def parse(argv):
@@ -34,17 +33,18 @@ def parse(argv):
     parser.add_argument("--verify", action="store_true", help="compare with the reference network")
     parser.add_argument("--golden", help="directory of the numbers to compare with")
     args = parser.parse_args(argv)
-    needed = (args.golden,) if args.verify else (args.input, args.output)
-    if not args.list and not all((args.kind, *needed)):
-        parser.error("give --kind, --input and --output; --kind, --verify and --golden; or --list")
+    needed = ("kind", "golden") if args.verify else ("kind", "input", "output")
+    missing = [f"--{name}" for name in needed if not getattr(args, name)]
+    if missing and not args.list:
+        parser.error(f"missing: {', '.join(missing)} (or --verify and --golden, or --list)")
     return args
 
 
 def convert(args):
     """Writes weights.npz and report.json."""
     kind = kinds.find(args.kind)
-    paths = [path for path in (args.input, args.input2) if path]
-    state, arguments, digests = conversion.read(kind, paths)
+    conversion.check_same_kind(args.output, args.kind, has_weights(args.output))
+    state, arguments, digests = conversion.read(kind, [*filter(None, (args.input, args.input2))])
     config = ConfigDict({"network": args.kind, "model": kind.fields()})
     model = config.model
     if kind.stage:

@@ -447,12 +447,28 @@ def test_list_and_what_is_left_out(capsys):
     assert [line.split(":")[0] for line in lines] == [*kinds.KINDS]
     for line, kind in zip(lines, kinds.KINDS.values()):
         assert kind.files in line and kind.licence and kind.licence in line
-    for arguments in (("--kind=lpips",), ("--kind=lpips", "--verify")):
-        expected = "error: give --kind, --input and --output; --kind, --verify and --golden; or "
-        assert failure(*arguments).startswith(expected)
+    for arguments, missing in (
+        (("--kind=lpips",), "--input, --output"),
+        (("--kind=lpips", "--verify"), "--golden"),
+    ):
+        expected = f"error: missing: {missing} (or --verify and --golden, or --list)"
+        assert failure(*arguments) == expected
     assert failure("--kinds=lpips") == "error: unrecognized arguments: --kinds=lpips"
-    with pytest.raises(UserError, match="give --kind"):
+    with pytest.raises(UserError, match="missing: --kind, --input"):
         convert.main(["--debug"])
+
+
+@pytest.mark.parametrize("report", ['{"kind": "vgg19"}', "[]", "no json", None])
+def test_weights_of_another_kind_are_not_replaced(tmp_path, report):
+    (tmp_path / "weights.npz").write_bytes(b"of somebody")
+    if report is not None:
+        (tmp_path / "report.json").write_text(report)
+    line = failure("--kind=syncnet", "--input=any.pth", f"--output={tmp_path}")
+    found = "vgg19" if "vgg19" in (report or "") else "other weights"
+    assert (
+        line == f"error: --output: found {found} in {tmp_path}, expected syncnet; name another one"
+    )
+    assert (tmp_path / "weights.npz").read_bytes() == b"of somebody"
 
 
 def test_verify(monkeypatch, capsys, tmp_path):

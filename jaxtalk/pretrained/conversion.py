@@ -1,5 +1,6 @@
 """From the arrays of a public file to the variables of our networks, with a report."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -192,6 +193,15 @@ def convert_part(part, state, values, files):
             f"expected {expected.get(name)}; is it another size of the network?"
         )
     return variables
+
+
+def check_same_kind(output, kind, has_weights):
+    """UserError where weights of another kind, or of a training run, would be replaced."""
+    found = "other weights"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no report, or a broken one
+        found = json.loads((pathlib.Path(output) / "report.json").read_text()).get("kind", found)
+    if has_weights and found != kind:
+        raise UserError(f"--output: found {found} in {output}, expected {kind}; name another one")
 
 
 def write_report(output, kind, state, digests, unused, networks):

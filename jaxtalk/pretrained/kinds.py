@@ -150,7 +150,7 @@ _ANIMATOR = public_part(
 
 KINDS = {
     "lpips": Kind(
-        "torchvision's vgg16 and LPIPS v0.1 vgg.pth (two files), or the whole LPIPS module",
+        "torchvision's vgg16 and, as --input2, LPIPS v0.1 vgg.pth; or the whole LPIPS module",
         "code: BSD 3-Clause (torchvision), BSD 2-Clause (LPIPS); weights: see the "
         "repositories, the trunk's were trained on ImageNet",
         {
