@@ -7,6 +7,7 @@ A *recipe* is what every file in this folder returns:
                `loss`, `optimizer`, `data`, `batch_size` (global), `num_steps`, intervals
   dataset      name, data_dir, num_workers, eval_split (the split that "best" is chosen on)
   pretrained   stage -> directory of imported weights ("" = none)
+  start_from   stage -> directory of weights that its training begins from ("" = from nothing)
   use_bundle   take weights of the frozen stages from `jaxtalk/bundle` where it has them
 """
 
@@ -26,7 +27,16 @@ def sizes(preset):
     return ConfigDict(PRESETS[preset])
 
 
-def adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8, clip_norm=0.0, name="adam"):
+def adam(
+    learning_rate,
+    b1=0.9,
+    b2=0.999,
+    eps=1e-8,
+    clip_norm=0.0,
+    name="adam",
+    warmup_steps=0,
+    decay="none",
+):
     """Values of `jaxtalk.core.optimizers.make_optimizer`."""
     return ConfigDict(
         {
@@ -36,6 +46,8 @@ def adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8, clip_norm=0.0, name="adam"):
             "b2": b2,
             "eps": eps,
             "clip_norm": clip_norm,
+            "warmup_steps": warmup_steps,
+            "decay": decay,
         }
     )
 
@@ -77,6 +89,7 @@ def recipe(preset, stages, *, use_bundle, **values):
                 "eval_split": "validation",
             },
             "pretrained": dict.fromkeys(stages, ""),
+            "start_from": dict.fromkeys(stages, ""),
         }
     )
     for name, values_of_stage in stages.items():

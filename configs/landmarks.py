@@ -40,7 +40,7 @@ def stage_config(preset="demo"):
                 "eval_blur": 1.5 if demo else 6.0,  # px, of `error_blurred`
             }
         ),
-        optimizer=common.adam(3e-3 if demo else 1e-3, clip_norm=1.0),
+        optimizer=common.adam(3e-3 if demo else 1e-3, clip_norm=1.0, decay="cosine"),
         data=ConfigDict({"kind": "frames"}),
         augment=ConfigDict(
             {

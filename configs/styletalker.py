@@ -2,6 +2,8 @@
 
   python -m jaxtalk.train --config configs/styletalker.py           frozen stages from the bundle
   python -m jaxtalk.train --config configs/styletalker.py:scratch   trains those stages, too
+  python -m jaxtalk.train --config configs/styletalker.py:bundle    the demo's networks, trained for
+                                                                    hours: those of the bundle
   python -m jaxtalk.train --config configs/styletalker.py:paper     the paper's sizes, VoxCeleb2
   python -m jaxtalk.train --config configs/styletalker.py:no_flow   ablation: no normalising flow
   python -m jaxtalk.train --config configs/styletalker.py:no_sync   ablation: no sync loss
@@ -14,7 +16,8 @@ Deviation of both presets: gradients are clipped at a norm of 1 and the KL term 
 the first steps (`loss.kl_warmup_steps`).
 
 Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because
-a few CPU minutes of window losses alone move little (0, as in the paper, in the paper preset);
+a few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, several
+times as fast as the others, learn from the codes alone (both 0 in the paper preset);
 higher learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of
 LPIPS instead of 3, as 8 pixels are too few for its trunk; `model.block.relative_motion`: the
 posterior sees motion as the change since the first frame; and `model.joint_prior`: drawn one by
@@ -24,7 +27,7 @@ one, as the paper has it, the eight style vectors move apart (see
 
 from ml_collections import ConfigDict
 
-from configs import arcface, common, perceptual, psp, stylegan3, syncnet
+from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
 
 
 def stage_config(preset="demo"):
@@ -86,6 +89,8 @@ def stage_config(preset="demo"):
                 "kl_warmup_steps": 200 if demo else 10_000,
                 # Error of the codes of all frames, 1 where they stand still; not in the paper.
                 "code_weight": 1.0 if demo else 0.0,
+                # First steps, which learn from codes alone and synthesise nothing.
+                "code_steps": 2_000 if demo else 0,
                 # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
                 "r1_gamma": 0.0,
                 "r1_interval": 16,
@@ -110,8 +115,8 @@ def stage_config(preset="demo"):
 
 
 def get_config(arg="demo"):
-    """The recipe; arg: "demo", "scratch", "paper", "no_flow" or "no_sync"."""
-    choices = ("demo", "scratch", "paper", "no_flow", "no_sync")
+    """The recipe; arg: "demo", "scratch", "bundle", "paper", "no_flow" or "no_sync"."""
+    choices = ("demo", "scratch", "bundle", "paper", "no_flow", "no_sync")
     if arg not in choices:
         raise ValueError(f"styletalker: found {arg!r}, expected one of {choices}")
     preset = "paper" if arg == "paper" else "demo"
@@ -128,4 +133,17 @@ def get_config(arg="demo"):
     if arg == "no_sync":
         stages["styletalker"].loss.sync_weight = 0.0
         del stages["syncnet"]
+    if arg == "bundle":
+        return _bundle_recipe(preset, stages)
     return common.recipe(preset, stages, use_bundle=preset == "demo" and arg != "scratch")
+
+
+def _bundle_recipe(preset, stages):
+    """More speakers and more steps, and the stage that measures (`--stage landmarks`)."""
+    stages = {"landmarks": landmarks.stage_config(preset), **stages}
+    stages["psp"].num_steps = 20_000
+    stages["styletalker"].loss.code_steps = 6_000
+    stages["styletalker"].num_steps = 8_000
+    recipe = common.recipe(preset, stages, use_bundle=False)
+    recipe.dataset.name = "procedural_heads/bundle_64"
+    return recipe

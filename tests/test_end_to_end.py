@@ -53,7 +53,7 @@ VALUES = {
             "discriminator": {"resolution": SIZE, "channel_base": 128, "channel_max": 4},
         }
     },
-    "psp": {"model": AUTOENCODER, "data": {"clip_frames": 8}},
+    "psp": {"model": AUTOENCODER},
     "syncnet": {
         "model": {"image_size": SIZE, **SYNCNET},
         "loss": {"num_anchors": 3},
@@ -71,7 +71,7 @@ VALUES = {
             "discriminator": {"width": 2, "num_layers": 2},
             "syncnet": SYNCNET,
         },
-        "loss": {"num_extra_scales": 0},
+        "loss": {"num_extra_scales": 0, "code_steps": 1},
         "data": {"clip_frames": 8, "window_frames": 5},
     },
 }

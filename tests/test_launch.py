@@ -130,13 +130,29 @@ def test_check_of_the_bundle_draws_the_corpus_and_passes_options_on(tmp_path):
     assert modules_run(folder) == ["venv", "pip", *steps]
 
 
-@pytest.mark.parametrize("script", ["quickstart", "check_bundle"])
+def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
+    folder, python = checkout(tmp_path)
+    option = "--config.styletalker.num_steps=9"
+    done = bash("launch/train_bundle.sh", option, cwd=folder, PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    lines = (folder / "log").read_text().splitlines()
+    trained = [line.split("-m ", 1)[1] for line in lines if "jaxtalk.train" in line]
+    recipe = "jaxtalk.train --config configs/styletalker.py:bundle --workdir runs/bundle"
+    assert trained == [f"{recipe} --stage landmarks {option}", f"{recipe} {option}"]
+    build = "tfds_builders.procedural_heads.build"
+    assert modules_run(folder)[2:] == [
+        *(build, build, "jaxtalk.train", "jaxtalk.train", "jaxtalk.bundle.make"),
+        *(build, "jaxtalk.evaluate"),
+    ]
+
+
+@pytest.mark.parametrize("script", ["quickstart", "check_bundle", "train_bundle"])
 def test_commands_of_the_scripts_exist(script):
     text = (ROOT / f"launch/{script}.sh").read_text()
     for module in re.findall(r"-m (\S+)", text):
         path = ROOT / (module.replace(".", "/") + ".py")
         assert path.exists(), module
-        options = re.split(r"\n(?:step|\$python)", text.split(f"-m {module}", 1)[1])[0]
+        options = re.split(r"\n(?:step|\$python|done)", text.split(f"-m {module}", 1)[1])[0]
         for option in re.findall(r" --(\w+)", options):
             if module != "jaxtalk.train":  # its flags are absl's
                 assert f'"--{option}"' in path.read_text(), (module, option)

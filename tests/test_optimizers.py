@@ -15,7 +15,8 @@ STEPS = 20
 
 def config(**values):
     base = {"name": "adam", "learning_rate": 0.1, "b1": 0.9, "b2": 0.95, "eps": 1e-8}
-    return ConfigDict({**base, "clip_norm": 0.0, **values})
+    constant = {"clip_norm": 0.0, "warmup_steps": 0, "decay": "none"}
+    return ConfigDict({**base, **constant, **values})
 
 
 def gradients(count=STEPS):
@@ -24,7 +25,7 @@ def gradients(count=STEPS):
 
 def run(values, grads):
     """Parameters after each step, from zeros, in float32."""
-    optimizer = make_optimizer(values)
+    optimizer = make_optimizer(values, STEPS)
     params = {"a": jnp.ones(2), "b": jnp.ones(3)}
     state, seen = optimizer.init(params), []
 
@@ -39,14 +40,14 @@ def run(values, grads):
     return np.stack(seen)
 
 
-def adam(values, grads):
-    """Kingma and Ba, algorithm 1, from ones."""
+def adam(values, grads, factor=lambda step: 1.0):
+    """Kingma and Ba, algorithm 1, from ones; `factor` of the learning rate by steps before."""
     x, m, v, seen = np.ones(5), np.zeros(5), np.zeros(5), []
     for t, g in enumerate(grads, 1):
         m = values.b1 * m + (1 - values.b1) * g
         v = values.b2 * v + (1 - values.b2) * g**2
         m_hat, v_hat = m / (1 - values.b1**t), v / (1 - values.b2**t)
-        x = x - values.learning_rate * m_hat / (np.sqrt(v_hat) + values.eps)
+        x = x - values.learning_rate * factor(t - 1) * m_hat / (np.sqrt(v_hat) + values.eps)
         seen.append(x)
     return np.stack(seen)
 
@@ -91,6 +92,26 @@ def test_gradients_are_clipped_by_their_common_norm():
     np.testing.assert_allclose(run(config(clip_norm=0.5), grads), expected, rtol=1e-4)
 
 
-def test_unknown_name():
-    with pytest.raises(UserError, match="'sgd', expected 'adam' or 'ranger'"):
-        make_optimizer(config(name="sgd"))
+@pytest.mark.parametrize("warmup_steps", [0, 5])
+@pytest.mark.parametrize("decay", ["none", "cosine"])
+def test_learning_rate_rises_and_falls(warmup_steps, decay):
+    def factor(step):
+        if step < warmup_steps:
+            return step / warmup_steps
+        done = (step - warmup_steps) / (STEPS - warmup_steps)
+        return 0.5 * (1 + np.cos(np.pi * done)) if decay == "cosine" else 1.0
+
+    found = run(config(warmup_steps=warmup_steps, decay=decay), gradients())
+    np.testing.assert_allclose(found, adam(config(), gradients(), factor), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "sgd"}, "'sgd', expected 'adam' or 'ranger'"),
+        ({"decay": "linear"}, "optimizer.decay: found 'linear', expected 'none' or 'cosine'"),
+    ],
+)
+def test_unknown_choices(values, message):
+    with pytest.raises(UserError, match=message):
+        make_optimizer(config(**values), STEPS)

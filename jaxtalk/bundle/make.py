@@ -1,19 +1,24 @@
-"""Takes the weights of a finished demo run into the bundle.
+"""Takes the weights of a finished demo run into the bundle; `launch/train_bundle.sh` calls it.
 
-  python -m jaxtalk.train --config configs/styletalker.py:scratch --workdir runs/bundle
-  python -m jaxtalk.bundle.make --workdir runs/bundle
+  python -m jaxtalk.train --config configs/styletalker.py:bundle --workdir runs/bundle
+  python -m jaxtalk.bundle.make --workdir runs/bundle --note "..."
 
 Writes jaxtalk/bundle/<preset>/<stage>/weights.npz for each finished stage of the run, floats in
-half precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: sizes, steps and the
-last scores on held-out clips. What is there already is replaced, once all is known to be small
-enough. Left behind are the discriminator of the image generator, which no later stage takes, and
-in StyleTalker's own stage the encoder and the generator, which are those of the psp stage.
+half precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: for each stage its
+size, seed, corpus, steps, hours of training and last scores on held-out clips; the commit, the
+machine and the note. Stages that the run did not train itself but took from the bundle stay as they
+are. All else that is there is replaced, once all is known to be small enough. Left behind are the
+discriminator of the image generator, which no later stage takes, and in StyleTalker's own stage the
+encoder and the generator, which are those of the psp stage.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import platform
+import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -21,7 +26,7 @@ import numpy as np
 from flax import traverse_util
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.training.checkpoint import load_weights, save_weights
+from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_weights
 
 BUNDLE = pathlib.Path(__file__).parent
 LEFT_BEHIND = {"stylegan3": ("discriminator",), "styletalker": ("encoder", "generator")}
@@ -43,46 +48,108 @@ def halved(variables):
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
-def last_scores(stage_directory):
-    """The last held-out values in a stage's metrics.jsonl: {"step": ..., "eval/...": ...}."""
-    scores = {}
+def history(stage_directory):
+    """Of a stage's metrics.jsonl: hours of its steps, and the last held-out values."""
+    hours, step, scores = 0.0, 0, {}
     for line in (stage_directory / "metrics.jsonl").read_text().splitlines():
         row = json.loads(line)
         if any(key.startswith("eval/") for key in row):
             scores = {k: v for k, v in row.items() if k == "step" or k.startswith("eval/")}
-    return scores
+        if "steps_per_s" in row:
+            hours += (row["step"] - step) / row["steps_per_s"] / 3600
+            step = row["step"]
+    return {"hours": round(hours, 2), **scores}
 
 
-def make(workdir, bundle=BUNDLE):
+def machine():
+    """Processor and number of cores of this machine."""
+    names = (
+        [
+            line.partition(":")[2].strip()
+            for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if pathlib.Path("/proc/cpuinfo").exists()
+        else []
+    )
+    return f"{os.cpu_count()} cores, {names[0] if names else platform.machine()}"
+
+
+def commit():
+    """Commit of the code, "" outside of a git repository."""
+    command = ["git", "-C", str(BUNDLE), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True) if shutil.which("git") else None
+    return found.stdout.strip() if found else ""
+
+
+def kept_stages(finished, bundle):
+    """Stages that those of the run were trained on, and that it did not train: names.
+
+    Raises:
+      UserError: `bundle`, a directory, does not have them, or has others.
+    """
+    own, kept = {path.parent.name for path in finished}, set()
+    for path in finished:
+        for name, trained_on in json.loads(path.read_text()).get("frozen", {}).items():
+            if name in own or name in kept:
+                continue
+            if (
+                not has_weights(bundle / name)
+                or digest(load_weights(bundle / name)[0]) != trained_on
+            ):
+                raise UserError(
+                    f"--workdir: {path.parent.name} was trained on other weights of {name} than "
+                    f"those in {bundle / name}, and {name} is not finished in the run; train it "
+                    "there, or take it from the bundle"
+                )
+            kept.add(name)
+    return sorted(kept)
+
+
+def make(workdir, bundle=BUNDLE, note=""):
     """Writes the bundle of `workdir` under `bundle`; returns the card.
 
     Raises:
-      UserError: no finished stage there, or the bundle would be too large.
+      UserError: no finished stage there, stages that were trained on others than the bundle's, or
+        the bundle would be too large.
     """
     finished = sorted(pathlib.Path(workdir).glob("*/finished.json"))
     if not finished:
         raise UserError(f"--workdir: found no finished stage in {workdir}, expected a trained run")
     bundle.mkdir(parents=True, exist_ok=True)
-    card = {}
+    _, config = load_weights(finished[0].parent / "weights")
+    old, stages = bundle / config.preset, {}
+    kept = kept_stages(finished, old)
     with tempfile.TemporaryDirectory(prefix=".", dir=bundle) as temporary:
         new = pathlib.Path(temporary) / "new"
         for stage_directory in (path.parent for path in finished):
             variables, config = load_weights(stage_directory / "weights")
             name = stage_directory.name
-            kept = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(name, ())}
-            save_weights(new / name, halved(kept), config)
-            size = (new / name / "weights.npz").stat().st_size
-            card[name] = {"megabytes": round(size / 1e6, 3), **last_scores(stage_directory)}
-        total = sum(row["megabytes"] for row in card.values())
+            taken = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(name, ())}
+            save_weights(new / name, halved(taken), config, compressed=True)
+            stages[name] = {
+                **{"seed": config.seed, "corpus": config.dataset.name},
+                **history(stage_directory),
+            }
+        for name in kept:
+            shutil.copytree(old / name, new / name)
+            stages[name] = json.loads((old / "card.json").read_text())["stages"][name]
+        for name, row in stages.items():
+            row["megabytes"] = round((new / name / "weights.npz").stat().st_size / 1e6, 3)
+        card = {
+            **{"note": note, "commit": commit(), "machine": machine()},
+            "stages": dict(sorted(stages.items())),
+        }
+        total = sum(row["megabytes"] for row in stages.values())
         if total > MAX_MEGABYTES:
             raise UserError(
                 f"bundle: found {total:.1f} MB, expected at most {MAX_MEGABYTES:.0f} MB; nothing "
                 "is replaced"
             )
         (new / "card.json").write_text(json.dumps(card, indent=1) + "\n")
-        if (bundle / config.preset).exists():
-            os.rename(bundle / config.preset, pathlib.Path(temporary) / "old")
-        os.rename(new, bundle / config.preset)
+        if old.exists():
+            os.rename(old, pathlib.Path(temporary) / "old")
+        os.rename(new, old)
     return card
 
 
@@ -90,11 +157,13 @@ def main(argv=None):
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m jaxtalk.bundle.make", description=__doc__)
     parser.add_argument("--workdir", required=True, help="of the finished run")
+    parser.add_argument("--note", default="", help="how it was made, for the card")
+    args = parser.parse_args(argv)
     try:
-        card = make(parser.parse_args(argv).workdir)
+        card = make(args.workdir, note=args.note)
     except UserError as error:
         sys.exit(f"error: {error}")
-    for name, row in card.items():
+    for name, row in card["stages"].items():
         print(f"{name:12} {row['megabytes']:6.2f} MB")
 
 

@@ -9,16 +9,19 @@ import optax
 from jaxtalk.core.errors import UserError
 
 
-def make_optimizer(config):
+def make_optimizer(config, num_steps):
     """An optax transformation.
 
     Args:
       config: fields `name` ("adam", or "ranger": rectified Adam inside lookahead, as pSp trains
         its encoder, but for the centralisation of gradients), `learning_rate`, `b1`, `b2`, `eps`,
-        `clip_norm` (global gradient norm; 0 turns it off).
+        `clip_norm` (global gradient norm; 0 turns it off), `warmup_steps` (the learning rate rises
+        from 0) and `decay` ("none", or "cosine": it falls along half a cosine, to 0 at the last
+        step).
+      num_steps: length of the training.
 
     Raises:
-      UserError: unknown name.
+      UserError: unknown name or decay.
     """
     if config.name == "adam":
         scale = optax.scale_by_adam(config.b1, config.b2, config.eps)
@@ -27,8 +30,19 @@ def make_optimizer(config):
     else:
         raise UserError(f"optimizer.name: found {config.name!r}, expected 'adam' or 'ranger'")
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
-    optimizer = optax.chain(clip, scale, optax.scale_by_learning_rate(config.learning_rate))
+    optimizer = optax.chain(clip, scale, optax.scale_by_learning_rate(_schedule(config, num_steps)))
     return lookahead(optimizer) if config.name == "ranger" else optimizer
+
+
+def _schedule(config, num_steps):
+    """The learning rate: a number, or a function of the step."""
+    peak, warmup = config.learning_rate, config.warmup_steps
+    if config.decay == "cosine":
+        first = 0.0 if warmup else peak
+        return optax.warmup_cosine_decay_schedule(first, peak, warmup, max(num_steps, warmup + 1))
+    if config.decay != "none":
+        raise UserError(f"optimizer.decay: found {config.decay!r}, expected 'none' or 'cosine'")
+    return optax.linear_schedule(0.0, peak, warmup) if warmup else peak
 
 
 class LookaheadState(NamedTuple):

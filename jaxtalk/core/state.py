@@ -43,6 +43,21 @@ class TrainState:
         own = self.params[name] if params is None else params
         return {"params": own, **self.stats[name]}
 
+    def with_variables(self, variables):
+        """The state with other values of some networks, and of their averages."""
+        params = {name: v["params"] for name, v in variables.items()}
+        stats = {
+            name: {k: c for k, c in v.items() if k != "params"} for name, v in variables.items()
+        }
+        ema = {
+            name: jax.tree.map(jnp.array, v) for name, v in variables.items() if name in self.ema
+        }
+        return self.replace(
+            params={**self.params, **params},
+            stats={**self.stats, **stats},
+            ema={**self.ema, **ema},
+        )
+
     def sampling_variables(self, name):
         """The averaged variables where an average is kept, else the current ones."""
         return self.ema[name] if name in self.ema else self.variables(name)

@@ -3,6 +3,7 @@
 `data.kind` says what an example is (see `jaxtalk.data.transforms` and `jaxtalk.core.batch`):
 
   "frames"  a random frame of a clip, with its annotations
+  "pairs"   two random frames of a clip, `data.mirror`: half of the pairs left for right
   "clips"   `data.clip_frames` consecutive frames and their sound
   "codes"   cached style codes of `data.clip_frames` frames, their sound, and `data.window_frames`
             real frames among them
@@ -26,6 +27,7 @@ from jaxtalk.data.source import open_corpus, size_bytes
 
 _FIELDS = {
     "frames": ("video", "landmarks", "pose", "expression", "speaker_id"),
+    "pairs": ("video",),
     "clips": ("video", "audio", "av_offset_frames"),
     "codes": ("video", "audio", "av_offset_frames"),
 }
@@ -45,8 +47,8 @@ def make_loader(
     Args:
       dataset: `name`, `data_dir`, `num_workers` (processes that read ahead; 0 = threads of this
         one).
-      data: `kind`, and `clip_frames`, `window_frames` and, if need be, `max_av_offset_frames`
-        where the kind has them.
+      data: `kind`, and `mirror`, `clip_frames`, `window_frames` and, if need be,
+        `max_av_offset_frames` where the kind has them.
       split: of the corpus.
       batch_size: examples in a batch of this process.
       seed: of the order and of what is drawn from each clip.
@@ -226,6 +228,8 @@ def _drawing(data, split, codes_dir):
     """(clip, index of the clip, rng) -> example or None, for a kind of data."""
     if data.kind == "frames":
         return lambda clip, index, rng: transforms.random_frame(clip, rng)
+    if data.kind == "pairs":
+        return lambda clip, index, rng: transforms.random_pair(clip, rng, mirror=data.mirror)
     if data.kind == "clips":
         clip_frames = data.clip_frames
         return lambda clip, index, rng: transforms.random_clip(clip, rng, clip_frames=clip_frames)
@@ -236,4 +240,4 @@ def _drawing(data, split, codes_dir):
         return lambda clip, index, rng: transforms.random_codes(
             clip, codes_lib.read_codes(codes_dir, split, index), rng, **lengths
         )
-    raise UserError(f"data.kind: found {data.kind!r}, expected 'frames', 'clips' or 'codes'")
+    raise UserError(f"data.kind: found {data.kind!r}, expected one of {', '.join(_FIELDS)}")

@@ -31,6 +31,20 @@ def random_frame(clip, rng):
     return example
 
 
+def random_pair(clip, rng, *, mirror):
+    """Two frames, drawn independently: `video` of length 2.
+
+    Args:
+      clip: the clip itself.
+      rng: draws both frames, then whether they are mirrored.
+      mirror: whether half of the pairs are, left for right.
+    """
+    frames = decode_frames(clip["video"], rng.integers(num_frames(clip["video"]), size=2))
+    if mirror and rng.random() < 0.5:
+        frames = np.ascontiguousarray(frames[:, :, ::-1])
+    return {"video": frames}
+
+
 def random_clip(clip, rng, *, clip_frames):
     """Consecutive frames and their sound: `video`, `audio`."""
     start = _random_start(rng, num_frames(clip["video"]), clip_frames)

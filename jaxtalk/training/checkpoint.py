@@ -33,13 +33,14 @@ _CONFIG_KEY = "config.json"
 # --------------------------------------------------------------------------------------- weights
 
 
-def save_weights(directory, variables, config):
+def save_weights(directory, variables, config, *, compressed=False):
     """Writes network name -> variables and their config to `directory`/weights.npz, atomically.
 
     Args:
       directory: made if it does not exist.
       variables: network name -> collections of arrays, nested dicts.
       config: ConfigDict that describes the networks.
+      compressed: takes time, and about a tenth off the size.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def save_weights(directory, variables, config):
     )
     temporary = directory / f".{WEIGHTS_FILE}"
     with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        (np.savez_compressed if compressed else np.savez)(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, directory / WEIGHTS_FILE)
@@ -122,6 +123,14 @@ def digest(variables):
         sha.update(f"{name} {array.shape} {array.dtype}".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+def shapes(tree):
+    """Nested dicts of arrays -> path -> dtype and shape, as messages show them."""
+    return {
+        name: f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+        for name, leaf in traverse_util.flatten_dict(_plain(tree), sep="/").items()
+    }
 
 
 def _plain(tree):
@@ -218,17 +227,11 @@ class Checkpoints:
         self._manager.close()
 
     def _compare(self, step, expected):
-        def describe(tree):
-            return {
-                name: f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
-                for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()
-            }
-
         try:
-            found = describe(self._manager.item_metadata(step)["state"].tree)
+            found = shapes(self._manager.item_metadata(step)["state"].tree)
         except (AttributeError, KeyError, OSError, ValueError) as error:
             raise self._unreadable(step, error) from error
-        lines = config_diff.differences(found, describe(expected))
+        lines = config_diff.differences(found, shapes(expected))
         if lines:
             raise UserError(
                 f"checkpoint {self.directory / str(step)} is of another network: "

@@ -29,10 +29,16 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxtalk.core.errors import config_faults_of
+from jaxtalk.core.errors import UserError, config_faults_of
 from jaxtalk.training import config_diff
 from jaxtalk.training import mesh as mesh_lib
-from jaxtalk.training.checkpoint import Checkpoints, digest, save_weights
+from jaxtalk.training.checkpoint import (
+    Checkpoints,
+    digest,
+    load_weights,
+    save_weights,
+    shapes,
+)
 from jaxtalk.training.checks import (
     check_same_run,
     check_state,
@@ -149,6 +155,8 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             say(f"{name}: goes on from {where}")
         else:
             state = jax.jit(stage.init, out_shardings=shardings)(init_rng, frozen)
+            if config.start_from.get(name):
+                state = _begin_from(state, config.start_from[name], shardings, name)
             _, untrained = evaluate(writer, 0, state)
         meter, clock, alarm = Meter(), Clock(), None
 
@@ -226,6 +234,34 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             write_text(directory / FINISHED_FILE, json.dumps(finished))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"{name} is finished")
+
+
+def _begin_from(state, directory, shardings, name):
+    """`state` with the networks of the weights in `directory`, those that it has.
+
+    Raises:
+      UserError: no network of the stage is there, or one of another shape.
+    """
+    variables, field = load_weights(directory)[0], f"config.start_from.{name}"
+    shared = sorted(variables.keys() & state.params.keys())
+    if not shared:
+        raise UserError(
+            f"{field}: found {', '.join(sorted(variables))} in {directory}, expected one of "
+            f"{', '.join(sorted(state.params))}; name weights of this stage"
+        )
+    for network in shared:
+        lines = config_diff.differences(
+            shapes(variables[network]), shapes(state.variables(network))
+        )
+        if lines:
+            raise UserError(
+                f"{field}: {network} in {directory} is of another size: "
+                f"{config_diff.shorten(lines)}; name weights of such a model, or change "
+                f"{name}.model"
+            )
+    say(f"{name}: begins from {', '.join(shared)} in {directory}")
+    taken = {network: variables[network] for network in shared}
+    return jax.device_put(state.with_variables(taken), shardings)
 
 
 def splits(config):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from configs import styletalker
 from jaxtalk.bundle import make
 from jaxtalk.core.errors import UserError
-from jaxtalk.training.checkpoint import load_weights, save_weights
+from jaxtalk.training.checkpoint import digest, load_weights, save_weights
 
 
 @pytest.fixture
@@ -32,8 +33,9 @@ def run(tmp_path):
         save_weights(directory / "weights", variables, config)
         rows = [
             {"step": 1, "eval/loss": 2.0},
+            {"step": 4, "steps_per_s": 4 / 4800},
             {"step": 5, "eval/loss": 1.0},
-            {"step": 6, "rate": 3},
+            {"step": 6, "steps_per_s": 2 / 2400},
         ]
         (directory / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
         if name != "psp":
@@ -43,9 +45,11 @@ def run(tmp_path):
 
 def test_takes_finished_stages(run, tmp_path):
     card = make.make(run, tmp_path / "bundle")
-    assert sorted(card) == ["arcface", "stylegan3", "styletalker"]
-    assert card["arcface"]["eval/loss"] == 1.0
-    assert card["arcface"]["step"] == 5
+    assert list(card["stages"]) == ["arcface", "stylegan3", "styletalker"]
+    row = card["stages"]["arcface"]
+    assert (row["eval/loss"], row["step"], row["seed"]) == (1.0, 5, 0)
+    assert row["corpus"] == "procedural_heads/demo_64"
+    assert row["hours"] == pytest.approx(2.0)  # two thirds of the steps at half the rate
     written = json.loads((tmp_path / "bundle/demo/card.json").read_text())
     assert written == card
 
@@ -89,6 +93,27 @@ def test_too_large_a_bundle_replaces_nothing(run, tmp_path, monkeypatch):
         make.make(run, tmp_path / "bundle")
     assert {p: p.read_bytes() for p in (tmp_path / "bundle").rglob("*") if p.is_file()} == before
     assert os.listdir(tmp_path / "bundle") == ["demo"]
+
+
+def test_stages_that_the_run_took_from_the_bundle_are_kept(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    old = tmp_path / "bundle/demo"
+    before = (old / "arcface/weights.npz").read_bytes()
+    frozen = {"arcface": digest(load_weights(old / "arcface")[0])}
+    shutil.rmtree(run / "arcface")
+    for other in ("stylegan3", "styletalker"):
+        (run / other / "finished.json").unlink()
+    (run / "psp/finished.json").write_text(json.dumps({"num_steps": 6, "frozen": frozen}))
+    card = make.make(run, tmp_path / "bundle", note="by hand")
+    assert list(card["stages"]) == ["arcface", "psp"]
+    assert card["stages"]["arcface"]["eval/loss"] == 1.0
+    assert card["note"] == "by hand"
+    assert (old / "arcface/weights.npz").read_bytes() == before
+    # Trained on others: nothing is replaced.
+    (run / "psp/finished.json").write_text('{"num_steps": 6, "frozen": {"arcface": "0"}}')
+    with pytest.raises(UserError, match="psp was trained on other weights of arcface"):
+        make.make(run, tmp_path / "bundle")
+    assert sorted(os.listdir(old)) == ["arcface", "card.json", "psp"]
 
 
 def test_no_finished_stage(tmp_path):

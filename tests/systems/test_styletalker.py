@@ -49,7 +49,7 @@ def small_config():
     config.model.discriminator.update({"width": 2, "num_layers": 2})
     config.model.arcface.update({"width": 2, "embedding_dim": 8, "image_size": 16})
     config.model.syncnet.update({"width": 4, "audio_width": 4, "embedding_dim": 8})
-    config.loss.update({"num_extra_scales": 0, "kl_warmup_steps": 2, **WEIGHTS})
+    config.loss.update({"num_extra_scales": 0, "kl_warmup_steps": 2, "code_steps": 0, **WEIGHTS})
     config.data.update({"clip_frames": 8, "window_frames": 5})
     return config
 
@@ -161,6 +161,28 @@ def test_train_step_moves_everything_but_the_frozen_networks(setting):
     assert still == {"styletalker/blocks/start_lstm/recurrent_kernel_0"}
     jax.tree.map(np.testing.assert_array_equal, before[1], frozen)
     assert set(stage.export(state, frozen)) == {"styletalker", "encoder", "generator"}
+
+
+def test_first_steps_learn_from_the_codes_alone(setting):
+    config, _, state, frozen, batch = setting
+    config = config.copy_and_resolve_references()
+    config.loss.update({"code_steps": 2, "kl_warmup_steps": 0})
+    stage = make(config)
+    assert [stage.flags_at(i) for i in range(4)] == [("codes",), ("codes",), (), ()]
+    train_step = quick_jit(stage.train_step, static_argnames="flags")
+    rng = jax.random.key(2)
+    new, metrics = train_step(state, frozen, batch, rng, flags=("codes",))
+    assert set(metrics) == {"kl", "code", "loss", "styletalker_grad_norm"}
+    expected = 0.3 * metrics["kl"] + 0.6 * metrics["code"]
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+    for tree in ("params", "opt_state"):
+        same = jax.tree.map(np.array_equal, getattr(state, tree), getattr(new, tree))
+        assert all(jax.tree.leaves(same["discriminator"])), tree
+        assert not all(jax.tree.leaves(same["styletalker"])), tree
+    # Neither pictures nor the networks that see them play a part.
+    blind = {**batch, "window": np.zeros_like(batch["window"])}
+    again, _ = train_step(state, {}, blind, rng, flags=("codes",))
+    jax.tree.map(np.testing.assert_array_equal, again, new)
 
 
 def test_evaluation_and_preview_have_one_entry_per_example(setting):

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.training import checks, loop
-from jaxtalk.training.checkpoint import load_weights
+from jaxtalk.training.checkpoint import load_weights, save_weights
 from tests.training import tiny_stage
 
 
@@ -121,6 +122,29 @@ def test_more_steps_after_the_end_with_accepted_changes(tmp_path, workdir, capsy
     assert {line["step"] for line in lines[len(before) :]} == {10}
     assert "goes on from checkpoint" in capsys.readouterr().out
     assert json.loads((tmp_path / "psp/finished.json").read_text())["num_steps"] == 10
+
+
+def begin_from(workdir, weights, **model):
+    config = tiny_stage.get_config()
+    config.start_from.psp = str(weights)
+    config.psp.update({"num_steps": 1, "eval_every": 1, "checkpoint_every": 1})
+    config.psp.model.update(model)
+    loop.train(tiny_stage.make(config.psp), config, {}, workdir=workdir, data=tiny_stage.DATA)
+
+
+def test_training_begins_from_weights(workdir, tmp_path, capsys):
+    begin_from(tmp_path, workdir / "psp/weights")
+    assert "psp: begins from net in" in capsys.readouterr().out
+    # The average at step 0 is that of the weights, as is all of the state that evaluation sees.
+    assert held_out(tmp_path)[0] == pytest.approx(held_out(workdir)[9], rel=1e-6)
+
+
+def test_weights_of_another_network_are_no_beginning(workdir, tmp_path):
+    with pytest.raises(UserError, match=r"config.start_from.psp: net in .* is of another size: "):
+        begin_from(tmp_path / "wide", workdir / "psp/weights", width=5)
+    save_weights(tmp_path / "other", {"mouth": {"params": {"a": np.zeros(1)}}}, ConfigDict())
+    with pytest.raises(UserError, match=r"found mouth in .*, expected one of net"):
+        begin_from(tmp_path / "run", tmp_path / "other")
 
 
 def test_another_corpus_of_the_same_name_is_refused(workdir, monkeypatch):

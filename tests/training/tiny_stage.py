@@ -58,6 +58,8 @@ def get_config(arg="tiny"):
             "b2": 0.999,
             "eps": 1e-8,
             "clip_norm": 1.0,
+            "warmup_steps": 0,
+            "decay": "none",
         },
         "batch_size": 8,
         "num_steps": 12,
@@ -80,6 +82,7 @@ def get_config(arg="tiny"):
                 "eval_split": "validation",
             },
             "pretrained": {"psp": "", "styletalker": ""},
+            "start_from": {"psp": "", "styletalker": ""},
             "psp": {**copy.deepcopy(stage), "name": "psp", "data": {"kind": "frames"}},
             "styletalker": {**stage, "name": "styletalker", "data": {"kind": "codes"}},
         }
@@ -88,7 +91,7 @@ def get_config(arg="tiny"):
 
 def make(config):
     """The stage: regress the codes of a frame, from its pixels and some noise."""
-    net, optimizer = Net(config.model.width), make_optimizer(config.optimizer)
+    net, optimizer = Net(config.model.width), make_optimizer(config.optimizer, config.num_steps)
     uses_codes = config.data.kind == "codes"
 
     def init(rng, frozen):

@@ -50,6 +50,16 @@ CONFIGS = [
         },
     ),
     HeadsConfig(
+        name="bundle_64",
+        description="64 px, more speakers to train on; the held-out clips are those of demo_64.",
+        size=64,
+        splits={
+            "train": SplitSize(512, 1, 75),
+            "validation": SplitSize(8, 1, 100),
+            "test": SplitSize(12, 2, 100),
+        },
+    ),
+    HeadsConfig(
         name="heads_128",
         description="128 px.",
         size=128,

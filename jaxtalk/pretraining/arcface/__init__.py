@@ -30,7 +30,7 @@ def make(config):
         image_size=model.face_size,
         dtype=jnp.dtype(model.dtype),
     )
-    optimizer = make_optimizer(config.optimizer)
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
     image_shape = (model.image_size, model.image_size, 3)
 
     def faces(frames):

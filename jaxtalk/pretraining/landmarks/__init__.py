@@ -2,8 +2,7 @@
 
 No other stage takes its weights. It learns from frames with known landmarks that are made worse in
 the ways in which generated ones are (see `augmentation`). Errors are shares of the face height, the
-height of the box around the landmarks. The learning rate falls as half a cosine, to zero at the
-last step.
+height of the box around the landmarks.
 """
 
 import jax
@@ -33,10 +32,7 @@ def make(config):
         num_features=model.num_features,
         dtype=jnp.dtype(model.dtype),
     )
-    optimizer = optax.chain(
-        make_optimizer(config.optimizer),
-        optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, config.num_steps)),
-    )
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
     image_shape = (model.image_size, model.image_size, 3)
     weight = np.ones(geometry.NUM_LANDMARKS, np.float32)
     weight[np.concatenate([geometry.EYES, geometry.MOUTH])] = loss.detail_weight

@@ -27,7 +27,7 @@ def make(config):
     """The stage `perceptual` from its values; see `configs/perceptual.py`."""
     model, loss = config.model, config.loss
     reader = FaceReader(model.num_speakers, width=model.width, dtype=jnp.dtype(model.dtype))
-    optimizer = make_optimizer(config.optimizer)
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
     image_shape = (model.image_size, model.image_size, 3)
 
     def init(rng, frozen):

@@ -25,10 +25,12 @@ EMA_WARMUP_STEPS = 10
 
 def autoencoder_stage(config):
     """Trains the encoder and the generator of the stage `stylegan3` on the terms of eq. 20."""
-    model, num_frames = config.model, config.data.clip_frames
+    model = config.model
     encoder, generator = make_networks(model)
     terms = make_terms(config)
-    optimizers = {name: make_optimizer(config.optimizer[name]) for name in NETWORKS}
+    optimizers = {
+        name: make_optimizer(config.optimizer[name], config.num_steps) for name in NETWORKS
+    }
     image_shape = (model.image_size, model.image_size, 3)
 
     def init(rng, frozen):
@@ -41,8 +43,8 @@ def autoencoder_stage(config):
         return TrainState.create(variables, opt_state, ema_networks=NETWORKS)
 
     def train_step(state, frozen, batch, rng, *, flags):
-        del flags
-        real = to_unit(random_pairs(rng, batch["video"]))
+        del rng, flags
+        real = to_unit(as_batch(batch["video"]))
 
         def loss_fn(params):
             stats = {}
@@ -84,9 +86,8 @@ def autoencoder_stage(config):
         return offsets, generator.apply(variables, ws, method="synthesis")
 
     def eval_step(state, frozen, batch):
-        """Each clip's first frame, with the later styles of its last."""
-        video = batch["video"]
-        real = to_unit(as_batch(video[:, jnp.array([0, -1])]))
+        """Each frame, with the later styles of its neighbour."""
+        real = to_unit(as_batch(batch["video"]))
         offsets, fake = reconstruct(state, real)
         values = terms(frozen, real=real, fake=fake, offsets=offsets)
         return {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
@@ -94,8 +95,7 @@ def autoencoder_stage(config):
     def preview(state, frozen, batch, rng):
         """Frames beside their reconstructions."""
         del frozen, rng
-        video = batch["video"][:8]
-        real = to_unit(as_batch(video[:, jnp.array([0, -1])]))
+        real = to_unit(as_batch(batch["video"][:8]))
         _, fake = reconstruct(state, real)
         return {"reconstruction": jnp.concatenate([real, fake], axis=2)}
 
@@ -106,7 +106,7 @@ def autoencoder_stage(config):
     return Stage(
         name="psp",
         frozen=("perceptual", "arcface", "stylegan3"),
-        batch_spec={"video": ((num_frames, *image_shape), np.uint8)},
+        batch_spec={"video": ((2, *image_shape), np.uint8)},
         init=init,
         train_step=train_step,
         eval_step=eval_step,
@@ -120,13 +120,6 @@ def autoencoder_stage(config):
 def as_batch(pairs):
     """[B, 2, H, W, 3] -> [B * 2, H, W, 3]."""
     return pairs.reshape(-1, *pairs.shape[2:])
-
-
-def random_pairs(rng, video):
-    """Two random frames of each clip [B, T, H, W, 3] -> [B * 2, H, W, 3], neighbours a pair."""
-    num_clips, num_frames = video.shape[:2]
-    index = jax.random.randint(rng, (num_clips, 2), 0, num_frames)
-    return as_batch(jax.vmap(lambda clip, i: clip[i])(video, index))
 
 
 def swap_styles(styles, *, num_own):

@@ -21,7 +21,7 @@ def encoder_stage(config):
     model = config.model
     encoder, generator = make_networks(model)
     terms = make_terms(config)
-    optimizer = make_optimizer(config.optimizer)
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
     image_shape = (model.image_size, model.image_size, 3)
 
     def init(rng, frozen):

@@ -53,9 +53,9 @@ def make(config):
     dtype = jnp.dtype(model.dtype)
     gen = Generator(**model.generator, dtype=dtype)
     disc = Discriminator(**model.discriminator, dtype=dtype)
-    gen_optimizer = make_optimizer(config.optimizer.generator)
+    gen_optimizer = make_optimizer(config.optimizer.generator, config.num_steps)
     disc_optimizer = make_optimizer(
-        lazily_regularised(config.optimizer.discriminator, loss.r1_interval)
+        lazily_regularised(config.optimizer.discriminator, loss.r1_interval), config.num_steps
     )
     image_shape = (model.generator.resolution, model.generator.resolution, 3)
 

@@ -46,7 +46,7 @@ def make(config):
         embedding_dim=model.embedding_dim,
         dtype=jnp.dtype(model.dtype),
     )
-    optimizer = make_optimizer(config.optimizer)
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
     max_offset = min(MAX_OFFSET, num_frames - 2 * windows.RADIUS - MIN_OVERLAP)
 
     def init(rng, frozen):

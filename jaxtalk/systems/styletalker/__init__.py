@@ -55,7 +55,7 @@ def make(config):
             "discriminator": make_discriminator(config).init(rngs[1], video),
         }
         opt_state = {
-            name: make_optimizer(config.optimizer[name]).init(v["params"])
+            name: make_optimizer(config.optimizer[name], config.num_steps).init(v["params"])
             for name, v in variables.items()
         }
         return TrainState.create(variables, opt_state, ema_networks=("styletalker",))
@@ -71,6 +71,8 @@ def make(config):
         }
 
     def flags_at(step):
+        if step < config.loss.code_steps:
+            return ("codes",)
         regularise = config.loss.r1_gamma > 0 and step % config.loss.r1_interval == 0
         return ("r1",) if regularise else ()
 

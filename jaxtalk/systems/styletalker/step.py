@@ -127,37 +127,57 @@ def code_error(config, w_hat, w):
     return jnp.square(w_hat - w).mean(axis=(1, 2, 3)) / (still + 1e-6)
 
 
+def code_terms(config, state, batch, rng, params):
+    """What a whole clip of codes gives without a picture: eq. 9 and the error of the codes.
+
+    Returns:
+      {"kl", "code": scalars}, the codes w_hat [B, T, num_ws, D], new batch statistics.
+    """
+    (w_hat, out), updates = make_model(config.model).apply(
+        state.variables("styletalker", params),
+        batch["w"],
+        clip_mel(batch),
+        rng,
+        train=True,
+        mutable=["batch_stats"],
+    )
+    terms = {"kl": kl_of(out), "code": code_error(config, w_hat, batch["w"])}
+    return {k: v.mean() for k, v in terms.items()}, w_hat, dict(updates)
+
+
+def weighted(config, state, terms):
+    """Eq. 17: the sum of the terms, the KL term brought in over the first steps."""
+    loss = config.loss
+    warm = jnp.minimum(1.0, (state.step + 1) / max(1, loss.kl_warmup_steps))
+    weights = {"lpips": 1.0, "kl": loss.kl_weight * warm}
+    return sum(weights.get(k, loss.get(f"{k}_weight")) * v for k, v in terms.items())
+
+
+def code_objective(config, state, batch, rng, params):
+    """The terms of eq. 17 that need no picture; returns as `generator_objective`, no frames."""
+    terms, _, updates = code_terms(config, state, batch, rng, params)
+    loss = weighted(config, state, terms)
+    return loss, ({**terms, "loss": loss}, None, updates)
+
+
 def generator_objective(config, state, frozen, batch, rng, params):
     """Eq. 17 for the model's `params`.
 
     Returns:
       The loss, and (terms by name, fake frames [B, T_w, H, W, 3], new batch statistics).
     """
-    loss, size = config.loss, batch["window"].shape[1]
-    mel, real = clip_mel(batch), to_unit(batch["window"])
-    (w_hat, out), updates = make_model(config.model).apply(
-        state.variables("styletalker", params),
-        batch["w"],
-        mel,
-        rng,
-        train=True,
-        mutable=["batch_stats"],
-    )
-    start = batch["window_start"]
+    terms, w_hat, updates = code_terms(config, state, batch, rng, params)
+    real, start, size = to_unit(batch["window"]), batch["window_start"], batch["window"].shape[1]
     fake = synthesize(config, frozen["psp"]["generator"], window_of(w_hat, start, size))
-    terms = window_terms(config, frozen, real, fake, window_of(mel, start, size))
+    mel = window_of(clip_mel(batch), start, size)
+    pictures = window_terms(config, frozen, real, fake, mel)
     logits = make_discriminator(config).apply(
         state.variables("discriminator"), groups_of_frames(fake)
     )
-    terms["adv"] = mean_of_parts(generator_loss(fake_logits=logits), len(real))
-    terms["kl"] = kl_of(out)
-    terms["code"] = code_error(config, w_hat, batch["w"])
-    terms = {k: v.mean() for k, v in terms.items()}
-    warm = jnp.minimum(1.0, (state.step + 1) / max(1, loss.kl_warmup_steps))
-    weights = {"kl": loss.kl_weight * warm, "lpips": 1.0}
-    weights |= {k: loss[f"{k}_weight"] for k in ("id", "adv", "sync", "code")}
-    terms["loss"] = sum(weights[k] * v for k, v in terms.items())
-    return terms["loss"], (terms, fake, dict(updates))
+    pictures["adv"] = mean_of_parts(generator_loss(fake_logits=logits), len(real))
+    terms |= {k: v.mean() for k, v in pictures.items()}
+    loss = weighted(config, state, terms)
+    return loss, ({**terms, "loss": loss}, fake, updates)
 
 
 def discriminator_objective(config, state, real, fake, do_r1, params):
@@ -184,20 +204,29 @@ def train_step(config, state, frozen, batch, rng, *, flags):
     Args:
       config: values of the stage.
       state, frozen, batch, rng: see `jaxtalk.core.stage`.
-      flags: ("r1",) or ().
+      flags: ("codes",), ("r1",) or (). In a step with "codes" only the model learns, from
+        `code_objective`.
 
     Returns:
       The next state, and the terms of both losses, unweighted.
     """
-    objective = functools.partial(generator_objective, config, state, frozen, batch, rng)
+    if "codes" in flags:
+        objective = functools.partial(code_objective, config, state, batch, rng)
+    else:
+        objective = functools.partial(generator_objective, config, state, frozen, batch, rng)
     grads, (metrics, fake, stats) = jax.grad(objective, has_aux=True)(state.params["styletalker"])
-    real = groups_of_frames(to_unit(batch["window"]))
-    fake = groups_of_frames(fake)
-    objective = functools.partial(discriminator_objective, config, state, real, fake, "r1" in flags)
-    disc_grads, terms = jax.grad(objective, has_aux=True)(state.params["discriminator"])
-    params, opt_state = {}, {}
-    for name, gradient in (("styletalker", grads), ("discriminator", disc_grads)):
-        optimizer = make_optimizer(config.optimizer[name])
+    gradients, terms = {"styletalker": grads}, {}
+    if fake is not None:
+        real, fake = groups_of_frames(to_unit(batch["window"])), groups_of_frames(fake)
+        objective = functools.partial(
+            discriminator_objective, config, state, real, fake, "r1" in flags
+        )
+        gradients["discriminator"], terms = jax.grad(objective, has_aux=True)(
+            state.params["discriminator"]
+        )
+    params, opt_state = dict(state.params), dict(state.opt_state)
+    for name, gradient in gradients.items():
+        optimizer = make_optimizer(config.optimizer[name], config.num_steps)
         updates, opt_state[name] = optimizer.update(
             gradient, state.opt_state[name], state.params[name]
         )
