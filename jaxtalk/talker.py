@@ -21,18 +21,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxtalk.core.batch import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, to_uint8, to_unit
+from jaxtalk.core.batch import SAMPLES_PER_FRAME, to_uint8, to_unit
 from jaxtalk.core.errors import UserError
-from jaxtalk.media.audio import (
-    MIN_DURATION_S,
-    audio_excerpt,
-    num_video_frames,
-    stream_audio,
-    to_int16,
-)
 from jaxtalk.media.face import portrait_crop
-from jaxtalk.media.image import MIN_SIDE_PX, read_image
-from jaxtalk.media.video import read_video
+from jaxtalk.media.image import read_image
+from jaxtalk.media.inputs import (
+    audio_blocks,
+    audio_excerpts,
+    checked_box,
+    checked_frames,
+    is_path,
+    motion_frames,
+)
 from jaxtalk.nn.psp import Encoder, style_codes
 from jaxtalk.nn.stylegan3 import Generator
 from jaxtalk.ops.mel import mel_windows
@@ -44,7 +44,6 @@ BUNDLE = pathlib.Path(__file__).parent / "bundle" / "demo"
 STAGE = "styletalker"
 NETWORKS = ("encoder", "generator", "styletalker")
 BLOCK_FRAMES = 8
-LEAD_FRAMES, MARGIN_SAMPLES = 3, 1376  # of audio around a block, behind its mel windows
 MAX_BOUNCE_FRAMES = 250  # of a motion clip that is shorter than the speech
 
 
@@ -91,7 +90,7 @@ class Talker:
           UserError: no weights there, weights of something else, or of another configuration
             (a field missing or unknown, a value that no network takes, arrays of other shapes).
         """
-        if not _is_path(checkpoint):
+        if not is_path(checkpoint):
             raise UserError(f"checkpoint: found {checkpoint!r}, expected a directory or 'bundle'")
         if os.fspath(checkpoint) == "bundle":
             directory = BUNDLE
@@ -159,16 +158,18 @@ class Talker:
             raise UserError(f"seed: found {seed!r}, expected a whole number, 0 .. {2**32 - 1}")
         if not isinstance(temperature, numbers.Real) or not 0 <= temperature < float("inf"):
             raise UserError(f"temperature: found {temperature!r}, expected 0 or more")
-        portrait = read_image(image) if _is_path(image) else _checked_frames(image, "image", 3)
+        portrait = read_image(image) if is_path(image) else checked_frames(image, "image", 3)
         if box is not None:
-            box = _checked_box(box, portrait.shape[:2])
+            box = checked_box(box, portrait.shape[:2])
         portrait = portrait_crop(portrait, self.image_size, box)
         with contextlib.ExitStack() as opened:
-            sound = opened.enter_context(contextlib.closing(_audio_blocks(audio)))
-            film = None if motion is None else _motion_frames(motion, self.image_size)
+            sound = opened.enter_context(
+                contextlib.closing(audio_blocks(audio, BLOCK_FRAMES * SAMPLES_PER_FRAME))
+            )
+            film = None if motion is None else motion_frames(motion, self.image_size)
             if film is not None:
                 opened.enter_context(contextlib.closing(film))
-            audio_blocks, frames = _started(sound), film and _started(film)
+            speech, frames = _started(sound), film and _started(film)
             opened = opened.pop_all()
         rng = jax.random.key(seed)
 
@@ -178,7 +179,7 @@ class Talker:
         w_ref = self._encode(self._variables, portrait[None])
         pieces = system.stream(
             block,
-            self._inputs(opened, audio_blocks, frames),
+            self._inputs(opened, speech, frames),
             system.init_carry(self._config, w_ref),
             block_frames=BLOCK_FRAMES,
             lookahead=system.lookahead(self._config),
@@ -197,7 +198,7 @@ class Talker:
         Raises:
           UserError: not such an array.
         """
-        frames = _checked_frames(frames, "frames", 4)
+        frames = checked_frames(frames, "frames", 4)
         frames = np.stack([portrait_crop(frame, self.image_size) for frame in frames])
         pieces = []
         for start in range(0, len(frames), BLOCK_FRAMES):
@@ -207,12 +208,12 @@ class Talker:
             pieces.append(np.asarray(images)[: len(block)])
         return np.concatenate(pieces)
 
-    def _inputs(self, opened, audio_blocks, motion_frames):
+    def _inputs(self, opened, sound, film):
         """Chunks for `system.stream`: mel windows, and style codes of the motion source if any.
         However it ends, it closes what is `opened`."""
         with opened:
-            codes = None if motion_frames is None else self._motion_codes(motion_frames)
-            for excerpt, num_frames in audio_excerpts(audio_blocks):
+            codes = None if film is None else self._motion_codes(film)
+            for excerpt, num_frames in audio_excerpts(sound, BLOCK_FRAMES):
                 inputs = {"mel": np.asarray(self._mel(excerpt[None]))[:, :num_frames]}
                 if codes is not None:
                     inputs["motion_w"] = np.stack(list(itertools.islice(codes, num_frames)))[None]
@@ -289,35 +290,6 @@ def _check_shapes(variables, model, directory):
             )
 
 
-def audio_excerpts(blocks):
-    """Cuts a stream of samples into the excerpts behind consecutive blocks of video frames.
-
-    Each is what `audio_excerpt` cuts from the whole recording, but only the samples around the
-    block are kept.
-
-    Args:
-      blocks: iterable of [n] arrays, the recording in order.
-
-    Yields:
-      The excerpt of BLOCK_FRAMES frames, and how many of them lie in the recording.
-    """
-    blocks = iter(blocks)
-    kept, first, frame = next(blocks), 0, 0  # kept[0] is the first sample of frame `first`
-    while True:
-        samples_behind = len(kept) - SAMPLES_PER_FRAME * (frame + BLOCK_FRAMES - first)
-        if samples_behind < MARGIN_SAMPLES and (block := next(blocks, None)) is not None:
-            kept = np.concatenate([kept, block])
-            continue
-        num_frames = num_video_frames(len(kept)) - (frame - first)
-        if num_frames <= 0:
-            return
-        excerpt = audio_excerpt(kept, frame - first, BLOCK_FRAMES)
-        yield excerpt, min(num_frames, BLOCK_FRAMES)
-        frame += BLOCK_FRAMES
-        drop = max(0, frame - LEAD_FRAMES) - first
-        kept, first = kept[SAMPLES_PER_FRAME * drop :], first + drop
-
-
 def rechunk(pieces, size):
     """Arrays of any length -> the same rows in arrays of `size` rows, the last one of the rest."""
     pending, length = [], 0
@@ -346,63 +318,3 @@ def _one_ahead(pieces):
 def _started(items):
     """The same items; the first one is fetched at once, with the errors that this may raise."""
     return itertools.chain([next(items)], items)
-
-
-def _is_path(value):
-    return isinstance(value, str | os.PathLike)
-
-
-def _audio_blocks(audio):
-    """int16 [n] blocks of a file or of an array, as the corpora store their sound."""
-    if _is_path(audio):
-        blocks = stream_audio(audio, BLOCK_FRAMES * SAMPLES_PER_FRAME)
-        return (to_int16(block) for block in blocks)
-    audio = np.asarray(audio)
-    if audio.ndim != 1 or not (audio.dtype == np.int16 or np.issubdtype(audio.dtype, np.floating)):
-        raise UserError(
-            f"audio: found {audio.dtype}{list(audio.shape)}, expected int16 or float in [-1, 1], "
-            f"[samples], mono at {SAMPLE_RATE_HZ} Hz"
-        )
-    if len(audio) < MIN_DURATION_S * SAMPLE_RATE_HZ:
-        raise UserError(
-            f"audio: found {len(audio)} samples, expected at least {MIN_DURATION_S} s at "
-            f"{SAMPLE_RATE_HZ} Hz"
-        )
-    if not np.isfinite(audio).all():
-        raise UserError("audio: found samples that are not finite, expected [-1, 1]")
-    return (block for block in [audio if audio.dtype == np.int16 else to_int16(audio)])
-
-
-def _motion_frames(motion, size):
-    """uint8 [size, size, 3] frames of a motion source, one by one."""
-    frames = read_video(motion) if _is_path(motion) else _checked_frames(motion, "motion", 4)
-    return (portrait_crop(frame, size) for frame in frames)
-
-
-def _checked_box(box, image_size):
-    """A square in or around a picture, as four floats."""
-    corners = np.asarray(box, np.float64)
-    if corners.shape != (4,) or not np.isfinite(corners).all():
-        raise UserError(f"box: found {box!r}, expected (x0, y0, x1, y1) in px")
-    width, height = corners[2:] - corners[:2]
-    if width < 1 or abs(width - height) > 0.01 * width:
-        raise UserError(f"box: found {width:g} x {height:g} px, expected a square")
-    if abs(corners).max() > 3 * max(image_size):
-        raise UserError(
-            f"box: found {box!r}, far beyond the picture of {image_size[1]} x {image_size[0]} px; "
-            "expected a square around the face"
-        )
-    return tuple(corners.tolist())
-
-
-def _checked_frames(frames, name, ndim):
-    """An array of one or more frames as the caller gave it, checked."""
-    frames = np.asarray(frames)
-    expected = {3: "[H, W, 3]", 4: "[T, H, W, 3]"}[ndim]
-    if frames.dtype != np.uint8 or frames.ndim != ndim or frames.shape[-1] != 3 or not len(frames):
-        raise UserError(
-            f"{name}: found {frames.dtype}{list(frames.shape)}, expected uint8 {expected}"
-        )
-    if min(frames.shape[-3:-1]) < MIN_SIDE_PX:
-        raise UserError(f"{name}: found {list(frames.shape)}, expected at least {MIN_SIDE_PX} px")
-    return frames

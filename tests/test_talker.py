@@ -7,10 +7,11 @@ import pytest
 
 from jaxtalk import talker as talker_lib
 from jaxtalk.core.errors import UserError
+from jaxtalk.media import inputs
 from jaxtalk.media.audio import audio_excerpt, stream_audio, to_int16, write_wav
 from jaxtalk.media.image import write_png
 from jaxtalk.media.video_writer import VideoWriter
-from jaxtalk.talker import BLOCK_FRAMES, Talker, audio_excerpts, rechunk
+from jaxtalk.talker import BLOCK_FRAMES, Talker, rechunk
 from jaxtalk.training.checkpoint import load_weights, save_weights
 from tests import tiny_talker
 
@@ -48,7 +49,7 @@ def whole(chunks):
 def test_excerpts_of_a_stream_are_those_of_the_whole_recording(num_samples, block):
     audio = np.random.default_rng(1).integers(-9999, 9999, num_samples).astype(np.int16)
     blocks = (audio[i : i + block] for i in range(0, num_samples, block))
-    found = list(audio_excerpts(blocks))
+    found = list(inputs.audio_excerpts(blocks, BLOCK_FRAMES))
     num_frames = -(-num_samples // SAMPLES)
     assert sum(n for _, n in found) == num_frames
     for i, (excerpt, n) in enumerate(found):
@@ -59,7 +60,7 @@ def test_excerpts_of_a_stream_are_those_of_the_whole_recording(num_samples, bloc
 def test_the_stream_of_samples_is_read_as_it_is_needed():
     taken = []
     blocks = (taken.append(i) or np.zeros(SAMPLES, np.int16) for i in range(1000))
-    excerpts = audio_excerpts(blocks)
+    excerpts = inputs.audio_excerpts(blocks, BLOCK_FRAMES)
     for block in range(1, 4):
         next(excerpts)
         # The windows of a block reach 2.15 frames beyond it.
@@ -69,7 +70,7 @@ def test_the_stream_of_samples_is_read_as_it_is_needed():
 def test_an_hour_of_samples_takes_constant_memory():
     second = np.zeros(16_000, np.int16)
     tracemalloc.start()
-    excerpts = audio_excerpts(second for _ in range(3600))
+    excerpts = inputs.audio_excerpts((second for _ in range(3600)), BLOCK_FRAMES)
     total = sum(n for _, n in excerpts)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -176,7 +177,7 @@ def test_audio_file_is_read_as_frames_are_asked_for(talker, portrait, tmp_path, 
             blocks.append(len(block))
             yield block
 
-    monkeypatch.setattr(talker_lib, "stream_audio", spy)
+    monkeypatch.setattr(inputs, "stream_audio", spy)
     chunks = talker.generate(portrait, tmp_path / "talk.wav", chunk_frames=8)
     next(chunks)
     assert sum(blocks) <= 6 * BLOCK_FRAMES * SAMPLES
@@ -199,14 +200,14 @@ def test_what_is_open_is_closed_while_an_error_is_kept(talker, portrait, motion,
         raise UserError("damaged")
 
     second, frame = np.zeros(BLOCK_FRAMES * SAMPLES, np.float32), motion[0]
-    monkeypatch.setattr(talker_lib, "stream_audio", lambda *_: endless(second))
-    monkeypatch.setattr(talker_lib, "read_video", lambda _: iter([]))
+    monkeypatch.setattr(inputs, "stream_audio", lambda *_: endless(second))
+    monkeypatch.setattr(inputs, "read_video", lambda _: iter([]))
     with pytest.raises((UserError, StopIteration)) as kept:
         talker.generate(portrait, "talk.wav", motion="motion.mp4")
     assert len(closed) == 1
 
-    monkeypatch.setattr(talker_lib, "stream_audio", lambda *_: faulty(second))
-    monkeypatch.setattr(talker_lib, "read_video", lambda _: endless(frame))
+    monkeypatch.setattr(inputs, "stream_audio", lambda *_: faulty(second))
+    monkeypatch.setattr(inputs, "read_video", lambda _: endless(frame))
     with pytest.raises(UserError, match="damaged") as kept_too:
         whole(talker.generate(portrait, "talk.wav", motion="motion.mp4"))
     assert len(closed) == 2

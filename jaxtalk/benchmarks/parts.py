@@ -17,9 +17,8 @@ from jaxtalk.nn.arcface import IRSE50
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.psp import Encoder
 from jaxtalk.nn.stylegan3 import Generator
-from jaxtalk.nn.stylegan3_layers import layer_specs
+from jaxtalk.nn.stylegan3_layers import activation, layer_specs
 from jaxtalk.nn.syncnet import NUM_FRAMES, SyncNet
-from jaxtalk.ops.filtered_lrelu import filtered_lrelu
 from jaxtalk.systems import styletalker
 from jaxtalk.systems.styletalker.generate import UNKNOWN_LENGTH, generate_block, init_carry
 from jaxtalk.systems.styletalker.model import make_model
@@ -52,21 +51,7 @@ def filtered_lrelu_case(config, batch_size):
     specs = [spec for spec in layer_specs(gen) if not spec.to_rgb]
 
     def run(*inputs):
-        return [
-            filtered_lrelu(
-                x,
-                spec.up_taps,
-                spec.down_terms,
-                up=spec.up,
-                down=spec.down,
-                pad=spec.pad,
-                out_size=spec.out_size,
-                gain=2**0.5,
-                slope=0.2,
-                clamp=gen.conv_clamp,
-            )
-            for x, spec in zip(inputs, specs)
-        ]
+        return [activation(x, spec, gen.conv_clamp) for x, spec in zip(inputs, specs)]
 
     def shape(spec):
         size = spec.in_size + spec.conv_size - 1

@@ -206,7 +206,7 @@ def share(values):
 
 def spectrum_distance(values):
     """dB: [..., N, 30] of `spectrum_pair` -> [...]."""
-    return _each(lambda fake, real: motion.spectrum_distance(fake, real), values)
+    return _each(motion.spectrum_distance, values)
 
 
 def spectrum_loss(values):

@@ -10,8 +10,7 @@ from flax import linen as nn
 from jax import lax
 
 from jaxtalk.nn.mapping import EqualizedDense, Mapping, normal_initializer, wide
-from jaxtalk.nn.stylegan3_layers import LayerSpec, layer_specs
-from jaxtalk.ops.filtered_lrelu import filtered_lrelu
+from jaxtalk.nn.stylegan3_layers import LayerSpec, activation, layer_specs
 from jaxtalk.ops.leaky_relu import leaky_relu
 from jaxtalk.ops.modulated_conv import modulated_conv
 
@@ -107,18 +106,7 @@ class SynthesisLayer(nn.Module):
         x = x + bias.astype(self.dtype)
         if spec.to_rgb:
             return leaky_relu(x, 1.0, 1.0, self.conv_clamp)
-        return filtered_lrelu(
-            x,
-            spec.up_taps,
-            spec.down_terms,
-            up=spec.up,
-            down=spec.down,
-            pad=spec.pad,
-            out_size=spec.out_size,
-            gain=2**0.5,
-            slope=0.2,
-            clamp=self.conv_clamp,
-        )
+        return activation(x, spec, self.conv_clamp)
 
 
 class Generator(nn.Module):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from jaxtalk.ops.filtered_lrelu import filtered_lrelu
 from jaxtalk.ops.filters import lowpass, radial_lowpass, separable_terms
 
 # Convolution size and whether down-sampling filters are radial (not in critical layers).
@@ -90,6 +91,31 @@ def layer_specs(generator):
             )
         )
     return specs
+
+
+def activation(x, spec, clamp):
+    """The alias-free leaky ReLU behind a layer's convolution.
+
+    Args:
+      x: [B, N, N, out_channels], N = in_size + conv_size - 1.
+      spec: LayerSpec of a layer that is not `to_rgb`.
+      clamp: bound of the magnitude, or None.
+
+    Returns:
+      [B, out_size, out_size, out_channels].
+    """
+    return filtered_lrelu(
+        x,
+        spec.up_taps,
+        spec.down_terms,
+        up=spec.up,
+        down=spec.down,
+        pad=spec.pad,
+        out_size=spec.out_size,
+        gain=2**0.5,
+        slope=0.2,
+        clamp=clamp,
+    )
 
 
 def _hashable(values):

@@ -1,0 +1,123 @@
+"""What a person gives to be animated, as checked arrays and streams: portrait, speech, motion.
+
+Files and arrays take the same way; nothing is read before it is asked for.
+"""
+
+import os
+
+import numpy as np
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media.audio import (
+    MIN_DURATION_S,
+    SAMPLE_RATE_HZ,
+    SAMPLES_PER_FRAME,
+    audio_excerpt,
+    num_video_frames,
+    stream_audio,
+    to_int16,
+)
+from jaxtalk.media.face import portrait_crop
+from jaxtalk.media.image import MIN_SIDE_PX
+from jaxtalk.media.video import read_video
+
+LEAD_FRAMES, MARGIN_SAMPLES = 3, 1376  # of audio around a block, behind its mel windows
+
+
+def is_path(value):
+    """Whether a value names a file."""
+    return isinstance(value, str | os.PathLike)
+
+
+def audio_blocks(audio, block_samples):
+    """int16 [n] blocks of a file or of an array, as the corpora store their sound.
+
+    Args:
+      audio: a file; or [S], int16 or float in [-1, 1], mono, 16 kHz, given back as one block.
+      block_samples: n of a file's blocks but the last.
+
+    Raises:
+      UserError: not such an array, or too short a one; faults of a file when it is read.
+    """
+    if is_path(audio):
+        blocks = stream_audio(audio, block_samples)
+        return (to_int16(block) for block in blocks)
+    audio = np.asarray(audio)
+    if audio.ndim != 1 or not (audio.dtype == np.int16 or np.issubdtype(audio.dtype, np.floating)):
+        raise UserError(
+            f"audio: found {audio.dtype}{list(audio.shape)}, expected int16 or float in [-1, 1], "
+            f"[samples], mono at {SAMPLE_RATE_HZ} Hz"
+        )
+    if len(audio) < MIN_DURATION_S * SAMPLE_RATE_HZ:
+        raise UserError(
+            f"audio: found {len(audio)} samples, expected at least {MIN_DURATION_S} s at "
+            f"{SAMPLE_RATE_HZ} Hz"
+        )
+    if not np.isfinite(audio).all():
+        raise UserError("audio: found samples that are not finite, expected [-1, 1]")
+    return (block for block in [audio if audio.dtype == np.int16 else to_int16(audio)])
+
+
+def motion_frames(motion, size):
+    """uint8 [size, size, 3] frames of a motion source, one by one."""
+    frames = read_video(motion) if is_path(motion) else checked_frames(motion, "motion", 4)
+    return (portrait_crop(frame, size) for frame in frames)
+
+
+def checked_box(box, image_size):
+    """A square in or around a picture, as four floats."""
+    corners = np.asarray(box, np.float64)
+    if corners.shape != (4,) or not np.isfinite(corners).all():
+        raise UserError(f"box: found {box!r}, expected (x0, y0, x1, y1) in px")
+    width, height = corners[2:] - corners[:2]
+    if width < 1 or abs(width - height) > 0.01 * width:
+        raise UserError(f"box: found {width:g} x {height:g} px, expected a square")
+    if abs(corners).max() > 3 * max(image_size):
+        raise UserError(
+            f"box: found {box!r}, far beyond the picture of {image_size[1]} x {image_size[0]} px; "
+            "expected a square around the face"
+        )
+    return tuple(corners.tolist())
+
+
+def checked_frames(frames, name, ndim):
+    """An array of one or more frames as the caller gave it, checked."""
+    frames = np.asarray(frames)
+    expected = {3: "[H, W, 3]", 4: "[T, H, W, 3]"}[ndim]
+    if frames.dtype != np.uint8 or frames.ndim != ndim or frames.shape[-1] != 3 or not len(frames):
+        raise UserError(
+            f"{name}: found {frames.dtype}{list(frames.shape)}, expected uint8 {expected}"
+        )
+    if min(frames.shape[-3:-1]) < MIN_SIDE_PX:
+        raise UserError(f"{name}: found {list(frames.shape)}, expected at least {MIN_SIDE_PX} px")
+    return frames
+
+
+def audio_excerpts(blocks, block_frames):
+    """Cuts a stream of samples into the excerpts behind consecutive blocks of video frames.
+
+    Each is what `audio_excerpt` cuts from the whole recording, but only the samples around the
+    block are kept.
+
+    Args:
+      blocks: iterable of [n] arrays, the recording in order.
+      block_frames: video frames of a block.
+
+    Yields:
+      The excerpt of a block, and how many of them lie in the recording.
+    """
+    blocks = iter(blocks)
+    kept, first, frame = next(blocks), 0, 0  # kept[0] is the first sample of frame `first`
+    while True:
+        samples_behind = len(kept) - SAMPLES_PER_FRAME * (frame + block_frames - first)
+        if samples_behind < MARGIN_SAMPLES and (block := next(blocks, None)) is not None:
+            kept = np.concatenate([kept, block])
+            continue
+        num_frames = num_video_frames(len(kept)) - (frame - first)
+        if num_frames <= 0:
+            return
+        excerpt = audio_excerpt(kept, frame - first, block_frames)
+        yield excerpt, min(num_frames, block_frames)
+        frame += block_frames
+        drop = max(0, frame - LEAD_FRAMES) - first
+        kept, first = kept[SAMPLES_PER_FRAME * drop :], first + drop
