@@ -4,6 +4,7 @@ from setuptools import find_packages, setup
 
 DEMO = [
     *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
+    "matplotlib>=3.9",
     "tensorboardX>=2.6",
 ]
 TEST = [

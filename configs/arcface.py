@@ -15,7 +15,7 @@ from configs import common
 def stage_config(preset="demo"):
     """Values of the stage.
 
-    `model.num_speakers` is an upper bound of the speakers of the training split.
+    `loss.num_speakers` is an upper bound of the speakers of the training split.
     """
     size = common.sizes(preset)
     demo = preset == "demo"
@@ -28,10 +28,15 @@ def stage_config(preset="demo"):
                 "face_size": 48 if demo else 112,
                 "width": 8 if demo else 64,
                 "embedding_dim": 128 if demo else 512,
-                "num_speakers": 512 if demo else 8192,
             }
         ),
-        loss=ConfigDict({"margin": 0.3 if demo else 0.5, "scale": 16.0 if demo else 64.0}),
+        loss=ConfigDict(
+            {
+                "num_speakers": 2048 if demo else 8192,
+                "margin": 0.3 if demo else 0.5,
+                "scale": 16.0 if demo else 64.0,
+            }
+        ),
         optimizer=common.adam(1e-3 if demo else 1e-4),
         data=ConfigDict({"kind": "frames"}),
         batch_size=32 if demo else 512,

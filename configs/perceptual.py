@@ -15,7 +15,7 @@ from configs import common
 def stage_config(preset="demo"):
     """Values of the stage.
 
-    `model.num_speakers` is an upper bound of the speakers of the training split.
+    `loss.num_speakers` is an upper bound of the speakers of the training split.
     """
     size = common.sizes(preset)
     demo = preset == "demo"
@@ -26,11 +26,15 @@ def stage_config(preset="demo"):
                 "image_size": size.image_size,
                 "dtype": size.dtype,
                 "width": 8 if demo else 64,
-                "num_speakers": 512 if demo else 8192,
             }
         ),
         loss=ConfigDict(
-            {"speaker_weight": 1.0, "landmark_weight": 10.0, "expression_weight": 20.0}
+            {
+                "num_speakers": 2048 if demo else 8192,
+                "speaker_weight": 1.0,
+                "landmark_weight": 10.0,
+                "expression_weight": 20.0,
+            }
         ),
         optimizer=common.adam(1e-3 if demo else 1e-4),
         data=ConfigDict({"kind": "frames"}),

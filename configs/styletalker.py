@@ -90,7 +90,7 @@ def stage_config(preset="demo"):
                 # Error of the codes of all frames, 1 where they stand still; not in the paper.
                 "code_weight": 1.0 if demo else 0.0,
                 # First steps, which learn from codes alone and synthesise nothing.
-                "code_steps": 2_000 if demo else 0,
+                "code_steps": 1_500 if demo else 0,
                 # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
                 "r1_gamma": 0.0,
                 "r1_interval": 16,
@@ -98,7 +98,9 @@ def stage_config(preset="demo"):
         ),
         optimizer=ConfigDict(
             {
-                "styletalker": common.adam(2e-3 if demo else 1e-4, clip_norm=1.0),
+                "styletalker": common.adam(
+                    2e-3 if demo else 1e-4, clip_norm=1.0, decay="cosine" if demo else "none"
+                ),
                 "discriminator": common.adam(2e-4 if demo else 1e-4, clip_norm=1.0),
             }
         ),
@@ -110,7 +112,7 @@ def stage_config(preset="demo"):
             }
         ),
         batch_size=4 if demo else 16,
-        num_steps=700 if demo else 300_000,
+        num_steps=2_000 if demo else 300_000,
     )
 
 

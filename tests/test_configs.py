@@ -38,7 +38,7 @@ PAPER_TRAINABLE = {"styletalker": 50_135_296, "discriminator": 2_777_921}  # of 
 GENERATOR = {"num_layers": 3, "z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 4}
 DISCRIMINATOR = {"channel_base": 128, "channel_max": 4}
 SHRUNK = {
-    "perceptual": {"model": {"image_size": 32, "width": 2, "num_speakers": 4}},
+    "perceptual": {"model": {"image_size": 32, "width": 2}, "loss": {"num_speakers": 4}},
     "arcface": {
         "model": {"image_size": 32, "face_size": 16, "width": 2, "embedding_dim": 8},
     },
@@ -227,7 +227,7 @@ def random_batch(rng, stage, values):
     batch = example_batch(stage.batch_spec, values.batch_size)
     for key, array in batch.items():
         if key == "speaker_id":
-            batch[key] = rng.integers(0, values.model.num_speakers, array.shape).astype(array.dtype)
+            batch[key] = rng.integers(0, values.loss.num_speakers, array.shape).astype(array.dtype)
         elif array.dtype == np.uint8:
             batch[key] = rng.integers(0, 256, array.shape).astype(np.uint8)
         elif array.dtype == np.int16:

@@ -20,7 +20,7 @@ from jaxtalk.nn.arcface import IRSE50, face_crop
 def make(config):
     """The stage `arcface` from its values; see `configs/arcface.py`.
 
-    `model.num_speakers` may exceed the number of speakers of the corpus: classes without examples
+    `loss.num_speakers` may exceed the number of speakers of the corpus: classes without examples
     only add constant-like negatives to the softmax.
     """
     model, loss = config.model, config.loss
@@ -43,9 +43,7 @@ def make(config):
             "arcface": net.init(net_rng, jnp.zeros((1, model.face_size, model.face_size, 3))),
             "speakers": {
                 "params": {
-                    "centers": jax.random.normal(
-                        head_rng, (model.num_speakers, model.embedding_dim)
-                    )
+                    "centers": jax.random.normal(head_rng, (loss.num_speakers, model.embedding_dim))
                 }
             },
         }

@@ -26,7 +26,7 @@ from jaxtalk.pretraining.perceptual.model import (
 def make(config):
     """The stage `perceptual` from its values; see `configs/perceptual.py`."""
     model, loss = config.model, config.loss
-    reader = FaceReader(model.num_speakers, width=model.width, dtype=jnp.dtype(model.dtype))
+    reader = FaceReader(loss.num_speakers, width=model.width, dtype=jnp.dtype(model.dtype))
     optimizer = make_optimizer(config.optimizer, config.num_steps)
     image_shape = (model.image_size, model.image_size, 3)
 
