@@ -116,14 +116,8 @@ def frame_of(images):
     return np.round(images[..., 1].mean((-2, -1)) / 4).astype(int)
 
 
-def is_as_stored(image):
-    """uint8 [H, W, 3] -> whether left is left."""
-    half = image.shape[1] // 2
-    return bool(image[:, :half, 2].mean() > image[:, half:, 2].mean())
-
-
 def _picture(clip, frame, size):
-    blue = np.linspace(0, 200, size)[:, None] + np.linspace(40, 0, size)
+    blue = np.broadcast_to(np.linspace(0, 200, size)[:, None], (size, size))
     return np.stack(
         [np.full_like(blue, 20 * clip), np.full_like(blue, 4 * frame), blue], -1
     ).astype(np.uint8)

@@ -8,7 +8,8 @@
 | `window_start` | [B]                     | int32   | where the window begins in the codes       |
 | `w`            | [B, T, num_ws, w_dim]   | float32 | style codes of consecutive frames          |
 | `audio`        | [B, excerpt_samples(T)] | int16   | 16 kHz mono, see `jaxtalk.ops.mel`         |
-| `landmarks`    | [B, 68, 2]              | float32 | -1 left or top edge, 1 right or bottom     |
+| `landmarks`    | [B, 68, 2]              | float32 | -1 left or top edge, 1 right or bottom;    |
+|                |                         |         | [B, 2, 68, 2] of pairs of frames           |
 | `pose`         | [B, 6]                  | float32 | yaw, pitch, roll in rad; x, y, z in cm     |
 | `expression`   | [B, 64]                 | float32 | coefficients of the corpus' own basis      |
 | `speaker_id`   | [B]                     | int32   | dense index inside the training split      |

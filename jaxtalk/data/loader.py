@@ -3,7 +3,7 @@
 `data.kind` says what an example is (see `jaxtalk.data.transforms` and `jaxtalk.core.batch`):
 
   "frames"  a random frame of a clip, with its annotations
-  "pairs"   two random frames of a clip, `data.mirror`: half of the pairs left for right
+  "pairs"   two random frames of a clip, with their landmarks
   "clips"   `data.clip_frames` consecutive frames and their sound
   "codes"   cached style codes of `data.clip_frames` frames, their sound, and `data.window_frames`
             real frames among them
@@ -27,7 +27,7 @@ from jaxtalk.data.source import open_corpus, size_bytes
 
 _FIELDS = {
     "frames": ("video", "landmarks", "pose", "expression", "speaker_id"),
-    "pairs": ("video",),
+    "pairs": ("video", "landmarks"),
     "clips": ("video", "audio", "av_offset_frames"),
     "codes": ("video", "audio", "av_offset_frames"),
 }
@@ -47,8 +47,8 @@ def make_loader(
     Args:
       dataset: `name`, `data_dir`, `num_workers` (processes that read ahead; 0 = threads of this
         one).
-      data: `kind`, and `mirror`, `clip_frames`, `window_frames` and, if need be,
-        `max_av_offset_frames` where the kind has them.
+      data: `kind`, and `clip_frames`, `window_frames` and, if need be, `max_av_offset_frames`
+        where the kind has them.
       split: of the corpus.
       batch_size: examples in a batch of this process.
       seed: of the order and of what is drawn from each clip.
@@ -229,7 +229,7 @@ def _drawing(data, split, codes_dir):
     if data.kind == "frames":
         return lambda clip, index, rng: transforms.random_frame(clip, rng)
     if data.kind == "pairs":
-        return lambda clip, index, rng: transforms.random_pair(clip, rng, mirror=data.mirror)
+        return lambda clip, index, rng: transforms.random_pair(clip, rng)
     if data.kind == "clips":
         clip_frames = data.clip_frames
         return lambda clip, index, rng: transforms.random_clip(clip, rng, clip_frames=clip_frames)

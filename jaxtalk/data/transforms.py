@@ -18,11 +18,9 @@ def random_frame(clip, rng):
     """
     index = int(rng.integers(num_frames(clip["video"])))
     (frame,) = decode_frames(clip["video"], [index])
-    height, width, _ = frame.shape
     example = {"frames": frame}
     if "landmarks" in clip:
-        scale = np.float32([2 / width, 2 / height])
-        example["landmarks"] = clip["landmarks"][index] * scale - np.float32(1)
+        example["landmarks"] = _over_picture(clip["landmarks"][index], frame)
     for name in ("pose", "expression"):
         if name in clip:
             example[name] = clip[name][index]
@@ -31,18 +29,13 @@ def random_frame(clip, rng):
     return example
 
 
-def random_pair(clip, rng, *, mirror):
-    """Two frames, drawn independently: `video` of length 2.
-
-    Args:
-      clip: the clip itself.
-      rng: draws both frames, then whether they are mirrored.
-      mirror: whether half of the pairs are, left for right.
-    """
-    frames = decode_frames(clip["video"], rng.integers(num_frames(clip["video"]), size=2))
-    if mirror and rng.random() < 0.5:
-        frames = np.ascontiguousarray(frames[:, :, ::-1])
-    return {"video": frames}
+def random_pair(clip, rng):
+    """Two frames, drawn independently, `video` of length 2, and their `landmarks`, if any."""
+    indices = rng.integers(num_frames(clip["video"]), size=2)
+    example = {"video": decode_frames(clip["video"], indices)}
+    if "landmarks" in clip:
+        example["landmarks"] = _over_picture(clip["landmarks"][indices], example["video"][0])
+    return example
 
 
 def random_clip(clip, rng, *, clip_frames):
@@ -77,6 +70,12 @@ def random_codes(clip, codes, rng, *, clip_frames, window_frames):
         "window_start": np.int32(window_start),
         "window": decode_frames(clip["video"], range(first, first + window_frames)),
     }
+
+
+def _over_picture(landmarks, frame):
+    """px -> [-1, 1] over a picture, edge to edge."""
+    height, width, _ = frame.shape
+    return landmarks * np.float32([2 / width, 2 / height]) - np.float32(1)
 
 
 def _random_start(rng, available, wanted):

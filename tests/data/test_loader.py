@@ -17,7 +17,7 @@ from tests import tiny_corpus
 
 KINDS = {
     "frames": {"kind": "frames"},
-    "pairs": {"kind": "pairs", "mirror": True},
+    "pairs": {"kind": "pairs"},
     "clips": {"kind": "clips", "clip_frames": 12},
     "codes": {"kind": "codes", "clip_frames": 20, "window_frames": 5},
 }
@@ -64,24 +64,19 @@ def same(left, right):
     return left.keys() == right.keys() and all(np.array_equal(left[k], right[k]) for k in left)
 
 
-def test_pairs_are_two_frames_of_a_clip_of_which_half_are_mirrored(make, monkeypatch):
-    batches, mirrored, frames = make("pairs"), [], set()
+def test_pairs_are_two_frames_of_a_clip(make, clips):
+    batches, frames = make("pairs"), set()
     for _ in range(10):
         batch = next(batches)
-        assert batch.keys() == {"video"}
         assert batch["video"].shape == (4, 2, 32, 32, 3)
-        for pair in batch["video"]:
-            as_stored = [tiny_corpus.is_as_stored(frame) for frame in pair]
-            assert as_stored[0] == as_stored[1]
-            mirrored.append(not as_stored[0])
-            pair = pair[:, :, ::-1] if mirrored[-1] else pair
-            assert tiny_corpus.clip_of(pair[0]) == tiny_corpus.clip_of(pair[1])
-            frames.add(tuple(int(tiny_corpus.frame_of(frame)) for frame in pair))
-    assert 0.2 < np.mean(mirrored) < 0.8
-    assert len(frames) > 20
-    monkeypatch.setitem(KINDS["pairs"], "mirror", False)
-    batch = next(make("pairs"))
-    assert all(tiny_corpus.is_as_stored(frame) for pair in batch["video"] for frame in pair)
+        for pair, landmarks in zip(batch["video"], batch["landmarks"]):
+            first, second = tiny_corpus.clip_of(pair)
+            assert first == second
+            found = tiny_corpus.frame_of(pair)
+            expected = (clips[int(first)]["landmarks"][found] - 16) / 16
+            np.testing.assert_allclose(landmarks, expected, atol=1e-6)
+            frames.add(tuple(found.tolist()))
+    assert len(frames) > 30
 
 
 def test_frames_come_with_their_annotations(make, clips):

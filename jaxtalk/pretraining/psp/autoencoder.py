@@ -17,6 +17,7 @@ from jaxtalk.core.optimizers import make_optimizer
 from jaxtalk.core.stage import Stage
 from jaxtalk.core.state import TrainState, ema_update
 from jaxtalk.nn.stylegan3 import w_avg
+from jaxtalk.ops.landmarks import MIRRORED, NUM_LANDMARKS
 from jaxtalk.pretraining.psp.model import make_networks, make_terms
 
 NETWORKS = ("encoder", "generator")
@@ -43,8 +44,9 @@ def autoencoder_stage(config):
         return TrainState.create(variables, opt_state, ema_networks=NETWORKS)
 
     def train_step(state, frozen, batch, rng, *, flags):
-        del rng, flags
-        real = to_unit(as_batch(batch["video"]))
+        del flags
+        pairs, landmarks = mirrored(rng, batch["video"], batch["landmarks"])
+        real = to_unit(as_batch(pairs))
 
         def loss_fn(params):
             stats = {}
@@ -62,7 +64,9 @@ def autoencoder_stage(config):
                 method="synthesis",
                 mutable=["moving"],
             )
-            values = terms(frozen, real=real, fake=fake, offsets=offsets)
+            values = terms(
+                frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(landmarks)
+            )
             metrics = {name: value.mean() for name, value in values.items()}
             return metrics["loss"], (stats, metrics)
 
@@ -89,7 +93,9 @@ def autoencoder_stage(config):
         """Each frame, with the later styles of its neighbour."""
         real = to_unit(as_batch(batch["video"]))
         offsets, fake = reconstruct(state, real)
-        values = terms(frozen, real=real, fake=fake, offsets=offsets)
+        values = terms(
+            frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(batch["landmarks"])
+        )
         return {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
 
     def preview(state, frozen, batch, rng):
@@ -106,7 +112,10 @@ def autoencoder_stage(config):
     return Stage(
         name="psp",
         frozen=("perceptual", "arcface", "stylegan3"),
-        batch_spec={"video": ((2, *image_shape), np.uint8)},
+        batch_spec={
+            "video": ((2, *image_shape), np.uint8),
+            "landmarks": ((2, NUM_LANDMARKS, 2), np.float32),
+        },
         init=init,
         train_step=train_step,
         eval_step=eval_step,
@@ -118,8 +127,16 @@ def autoencoder_stage(config):
 
 
 def as_batch(pairs):
-    """[B, 2, H, W, 3] -> [B * 2, H, W, 3]."""
+    """[B, 2, ...] -> [B * 2, ...]."""
     return pairs.reshape(-1, *pairs.shape[2:])
+
+
+def mirrored(rng, video, landmarks):
+    """Half of the pairs, left for right: [B, 2, H, W, 3] and [B, 2, 68, 2] in [-1, 1]."""
+    flip = jax.random.bernoulli(rng, 0.5, (len(video), 1, 1, 1))
+    turned = landmarks[:, :, MIRRORED] * jnp.array([-1.0, 1.0])
+    video = jnp.where(flip[..., None], video[:, :, :, ::-1], video)
+    return video, jnp.where(flip, turned, landmarks)
 
 
 def swap_styles(styles, *, num_own):

@@ -1,6 +1,7 @@
 """What both ways of training share: the networks, the codes and the terms of eq. 20."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtalk.core.batch import to_unit
 from jaxtalk.losses.identity import identity
@@ -8,6 +9,7 @@ from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.psp import Encoder, style_codes
 from jaxtalk.nn.stylegan3 import Generator
+from jaxtalk.ops.landmarks import EYES, MOUTH
 
 
 def make_networks(model):
@@ -27,10 +29,12 @@ def make_encode(config):
 
 
 def make_terms(config):
-    """terms(frozen, *, real, fake, offsets) -> name -> [B], eq. 20.
+    """terms(frozen, *, real, fake, offsets, landmarks=None) -> name -> [B], eq. 20.
 
     `l2`, `lpips`, `id` and `w_norm` come without weights, `loss` is their weighted sum. `w_norm`
-    is the Euclidean norm of all offsets of an image, as in the reference.
+    is the Euclidean norm of all offsets of an image, as in the reference. Where
+    `loss.features_weight` is not 0, there is also `features`, the squared error around eyes and
+    mouth (a deviation), for which it takes the landmarks of the real images.
     """
     model, weights = config.model, config.loss
     dtype = jnp.dtype(model.dtype)
@@ -41,7 +45,7 @@ def make_terms(config):
         crops = face_crop(images, size=model.arcface.image_size)
         return arcface.apply(frozen["arcface"]["arcface"], crops)
 
-    def terms(frozen, *, real, fake, offsets):
+    def terms(frozen, *, real, fake, offsets, landmarks=None):
         fake = fake.astype(jnp.float32)
         values = {
             "l2": jnp.square(fake - real).mean(axis=(1, 2, 3)),
@@ -51,7 +55,25 @@ def make_terms(config):
             ),
             "w_norm": jnp.linalg.norm(offsets.reshape(offsets.shape[0], -1), axis=-1),
         }
+        if weights.features_weight:
+            mask = feature_mask(landmarks, model.image_size)
+            error = jnp.square(fake - real).mean(axis=-1) * mask
+            values["features"] = error.sum(axis=(1, 2)) / jnp.maximum(mask.sum(axis=(1, 2)), 1e-6)
         loss = sum(weights[f"{name}_weight"] * value for name, value in values.items())
         return {"loss": loss, **values}
 
     return terms
+
+
+def feature_mask(landmarks, size):
+    """Where eyes and mouth are: [B, 68, 2] in [-1, 1] -> [B, size, size].
+
+    1 at each of their points, a Gaussian of size / 32 px around it; nowhere in an image whose
+    landmarks are not known (NaN).
+    """
+    centres = (jnp.arange(size) + 0.5) * (2 / size) - 1
+    points = landmarks[:, np.concatenate([EYES, MOUTH])]
+    across = jnp.square(centres - points[..., :1])[:, :, None]  # [B, K, 1, size]
+    along = jnp.square(centres - points[..., 1:])[..., None]
+    mask = jnp.exp(-(across + along) * (16**2 / 2)).max(axis=1)
+    return jnp.where(jnp.isfinite(mask), mask, 0.0)
