@@ -18,7 +18,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.media import video
 from jaxtalk.media.face_detector import face_detector
 from tests.tfds_builders import corpora, framed_faces, video_trees
-from tfds_builders.preparation import corpus, run, sources
+from tfds_builders.preparation import run, sources
 from tfds_builders.video_folder import build
 from tfds_builders.video_folder.video_folder_dataset_builder import VideoFolder, splits
 
@@ -31,17 +31,17 @@ def make_tree(root):
     person = video_trees.pictures
     video_trees.healthy(f"{root}/anna/copy.mp4")
     shutil.copy(f"{root}/anna/copy.mp4", f"{root}/anna/healthy.mp4")
-    ntsc = np.arange(42) * 1001 / 30_000
-    video_trees.write(f"{root}/anna/2020/ntsc.mp4", person(0, 42), ntsc)
-    uneven = np.cumsum(np.random.default_rng(0).choice([0.02, 0.04, 0.06], 36))
-    video_trees.write(f"{root}/ben/uneven.mp4", person(1, 36), uneven - uneven[0])
-    video_trees.write(f"{root}/ben/stereo.mp4", person(1, 35), rate_hz=48_000, layout="stereo")
-    video_trees.write(f"{root}/ben/turned.mp4", person(1, 35), turned=True)
+    ntsc = np.arange(36) * 1001 / 30_000
+    video_trees.write(f"{root}/anna/2020/ntsc.mp4", person(0, 36), ntsc)
+    uneven = np.cumsum(np.random.default_rng(0).choice([0.02, 0.04, 0.06], 30))
+    video_trees.write(f"{root}/ben/uneven.mp4", person(1, 30), uneven - uneven[0])
+    video_trees.write(f"{root}/ben/stereo.mp4", person(1, 30), rate_hz=48_000, layout="stereo")
+    video_trees.write(f"{root}/ben/turned.mp4", person(1, 30), turned=True)
     video_trees.write(f"{root}/carla/cut.mp4", person(0, 30) + person(1, 30))
-    two = [np.concatenate(pair, axis=1) for pair in zip(person(0, 35), person(1, 35))]
+    two = [np.concatenate(pair, axis=1) for pair in zip(person(0, 30), person(1, 30))]
     video_trees.write(f"{root}/carla/two.mp4", two)
-    video_trees.write(f"{root}/carla/room.mp4", video_trees.empty_room(35))
-    video_trees.write(f"{root}/dan/no_sound.mp4", person(1, 35), sound=False)
+    video_trees.write(f"{root}/carla/room.mp4", video_trees.empty_room(30))
+    video_trees.write(f"{root}/dan/no_sound.mp4", person(1, 30), sound=False)
     video_trees.write(f"{root}/dan/short.mp4", person(1, 15))
     whole = pathlib.Path(f"{root}/anna/copy.mp4").read_bytes()
     pathlib.Path(f"{root}/dan/truncated.mp4").write_bytes(whole[: len(whole) // 2])
@@ -165,23 +165,28 @@ def test_built_already_or_otherwise(built, tree, capsys):
     before = corpora.contents(path)
     corpora.build(VideoFolder, tree, data_dir)
     assert "is built already" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"with size 256 and not 128; min_face_px 64\.0 and not 40"):
+    with pytest.raises(UserError, match=r"with min_face_px 64\.0 and not 40\.0; size 256 and not"):
         corpora.build(VideoFolder, tree, data_dir, "--size", "128", "--min_face_px", "40")
     assert corpora.contents(path) == before
 
 
-def test_other_parameters_under_another_name(built, tree, capsys):
-    """JPEG at 30 fps; all videos are looked at again, as the parameters are others."""
-    data_dir, _, _ = built
-    arguments = ["--config", "fps30", "--fps", "30", "--video", "jpeg", "--size", "64"]
-    path, report = corpora.build(
-        VideoFolder, tree, data_dir, *arguments, detector=framed_faces.hostile_faces
+def test_other_parameters_under_another_name(tree, tmp_path, capsys):
+    """JPEG at 30 fps. What another corpus has prepared by other parameters is of no use."""
+    (tmp_path / "videos/ben").mkdir(parents=True)
+    shutil.copy(tree / "ben/turned.mp4", tmp_path / "videos/ben")
+    corpora.build(VideoFolder, tmp_path / "videos", tmp_path / "data", "--size", "64")
+    assert "1 videos, 1 of them prepared now" in capsys.readouterr().out
+    corpora.build(
+        VideoFolder, tmp_path / "videos", tmp_path / "data", "--size", "64", "--config", "again"
     )
-    assert "15 videos, 15 of them prepared now" in capsys.readouterr().out
-    assert len(corpora.kept(report)) == 7
+    assert "1 videos, 0 of them prepared now" in capsys.readouterr().out
+    arguments = ["--config", "fps30", "--fps", "30", "--video", "jpeg", "--size", "64"]
+    path, report = corpora.build(VideoFolder, tmp_path / "videos", tmp_path / "data", *arguments)
+    assert "1 videos, 1 of them prepared now" in capsys.readouterr().out
+    assert corpora.kept(report) == ["ben/turned/000"]
     clip = tfds.builder_from_directory(path).as_data_source("train")[0]
-    assert clip["fps"] == 30 and clip["landmarks"].shape[0] == len(clip["video"])
-    assert abs(len(clip["audio"]) - len(clip["video"]) * 16_000 / 30) < 1
+    assert clip["fps"] == 30 and clip["landmarks"].shape[0] == len(clip["video"]) == 36
+    assert abs(len(clip["audio"]) - 36 * 16_000 / 30) < 1
     assert video.decode_frames(clip["video"], [0]).shape == (1, 64, 64, 3)
 
 
@@ -232,27 +237,27 @@ def test_nothing_to_keep(tmp_path):
 
 
 def test_command_line_faults_are_one_line(tmp_path, capsys):
-    (tmp_path / "file.txt").touch()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file.txt").touch()
     cases = {
-        f"--root {tmp_path}/none": "error: --root: found .*/none .no such file",
-        f"--root {tmp_path}": "error: --root: found file.txt in .*, and no video below it",
-        f"--root {tmp_path} --fps 30": "error: --fps: found 30 with --video mp4",
-        f"--root {tmp_path} --size 7": "error: --size: found 7, expected an even number",
+        "--root {}/none": "error: --root: found .*/none .no such file",
+        "--root {}/a": "error: --root: found file.txt in .*, and no video below it",
+        "--root {}/a --fps 30": "error: --fps: found 30 with --video mp4",
+        "--root {}/a --size 7": "error: --size: found 7, expected an even number",
+        "--root {}/a --expression_basis {}/a/file.txt": "error: .*file is empty",
     }
     pytest.importorskip("cv2")  # names a detector
     for words, message in cases.items():
         with pytest.raises(SystemExit) as stopped:
-            build.main([*words.split(), "--detector", "cascade", "--data_dir", f"{tmp_path}/data"])
+            words = words.format(tmp_path, tmp_path)
+            build.main([*words.split(), "--detector", "cascade", "--data_dir", f"{tmp_path}/b"])
         assert "\n" not in stopped.value.code
         assert re.match(message, stopped.value.code), stopped.value.code
 
 
 def test_a_store_that_cannot_be_written_ends_the_build(tmp_path):
     video_trees.healthy(tmp_path / "videos/a/one.mp4")
-    config = corpus.CorpusConfig()
-    builder = VideoFolder(
-        config=config, data_dir=tmp_path / "data", detector=framed_faces.framed_faces
-    )
+    builder = VideoFolder(data_dir=tmp_path / "data", detector=framed_faces.framed_faces)
     job = builder.job
     (source,) = builder.list_sources(str(tmp_path / "videos")).sources
     folder = pathlib.Path(job.folder, job.parameters.digest)

@@ -15,7 +15,7 @@ from tests import media_files
 from tfds_builders.procedural_heads import clips
 
 SIZE = 256
-DURATION_S = 1.4
+DURATION_S = 1.2
 _DRAWN = 6  # frames; they are shown to and fro
 _MAGENTA = (255, 0, 255)
 

@@ -54,8 +54,8 @@ class Mead(Corpus):
         if not found:
             raise UserError(
                 f"--root: found {len(actors)} actors in {root}, and no video of the view "
-                f"{' or '.join(views)}; expected {actors[0]}/video/{views[0]}/angry/level_1/001.mp4; "
-                "unpack video.tar of each actor"
+                f"{' or '.join(views)}; expected such as {actors[0]}/video/{views[0]}/angry/"
+                "level_1/001.mp4; unpack video.tar of each actor"
             )
         return sources.Listing(sorted(found), missing)
 

@@ -34,13 +34,13 @@ def read_segment(path):
         raise UserError(f"{path}: {reason.lower()}; expected an annotation of VoxCeleb2") from None
     rows = [line for line in lines if len(line) == 5 and line[0].isdigit()]
     try:
-        frames = np.array([int(row[0]) for row in rows])
-        x, y, width, height = np.array([row[1:] for row in rows], float).reshape(-1, 4).mean(0)
+        numbers = np.array(rows, float)
     except ValueError:
-        frames = np.zeros(0)
-    if not len(frames) or not np.isfinite([x, y, width, height]).all():
+        numbers = np.zeros(0)
+    if not numbers.size or not np.isfinite(numbers).all():
         raise UserError(
             f"{path}: found no rows of FRAME X Y W H, expected an annotation of VoxCeleb2"
         )
+    frames, (x, y, width, height) = numbers[:, 0], numbers[:, 1:].mean(0)
     face = tuple(round(float(v), 4) for v in (x, y, x + width, y + height))
     return Segment(float(frames.min() / _FPS), float((frames.max() + 1) / _FPS), face)

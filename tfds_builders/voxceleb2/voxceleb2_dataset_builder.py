@@ -33,6 +33,11 @@ class Voxceleb2(Corpus):
 
     name = "voxceleb2"
 
+    def identity(self, listing):
+        """See `Corpus.identity`; where the original videos lie does not count."""
+        originals = self.builder_config.options.get("originals", "")
+        return {**super().identity(listing), "originals": bool(originals)}
+
     def list_sources(self, root):
         """See `Corpus.list_sources`; option `originals`: folder of the original videos, or ""."""
         originals = self.builder_config.options.get("originals", "")
