@@ -13,8 +13,8 @@ from tfds_builders.preparation.sources import Segment
 
 TABLES = {
     "WDA_annotion_time": "AmyKlobuchar0.mp4 00:01-00:03 00:04-00:05 \nTimWalz.mp4 00:05-03:10\n",
-    "WDA_crop_wh": "AmyKlobuchar0_0.mp4 60 150 50 150\n",
-    "WDA_resolution": "AmyKlobuchar0.mp4 256\nTimWalz.mp4 720\n",
+    "WDA_crop_wh": "AmyKlobuchar0_0.mp4 60 150 50 150\nTimWalz_0.mp4 9 480 0 480\n",
+    "WDA_resolution": "AmyKlobuchar0.mp4 256\nTimWalz.mp4 0\n",  # as some that are published
     "RD_annotion_time": "Radio1.mp4 00:00-00:02\nRadio2.mp4 01:02-1:03:04 5-6\n",
 }
 
@@ -72,6 +72,8 @@ def test_listing(tmp_path):
     assert (radio.name, radio.speaker, radio.split) == ("RD/Radio2", "Radio2", "train")
     assert radio.segments == (Segment(62.0, 3784.0),)
     assert walz.segments == (Segment(5.0, 190.0),)
+    with pytest.raises(UserError, match=r"WDA/TimWalz: found no crop of TimWalz_0, or no resol"):
+        listed(tmp_path, "published")
     assert ("RD/Radio2", "found 5-6 in its times, expected such as 00:05-04:40") in listing.missing
 
 
@@ -90,5 +92,7 @@ def test_wrong_roots(tmp_path):
         listed(tmp_path)
     (tmp_path / "WDA_AmyKlobuchar0.mp4").unlink()
     write_tables(tmp_path)
-    with pytest.raises(UserError, match=r"none of the 4 videos that HDTF lists below"):
+    with pytest.raises(
+        UserError, match=r"none to use of the 4 videos that HDTF .*: found no TimWalz"
+    ):
         listed(tmp_path)

@@ -68,9 +68,10 @@ class Hdtf(Corpus):
                     source = sources.Source(f"{subset}/{name}", f"{root}/{path}", speaker, "")
                     found.append(source._replace(style=speaker, segments=segments))
         if not found:
+            name, fault = missing[-1]
             raise UserError(
-                f"--root: found none of the {len(listed)} videos that HDTF lists below {root}; "
-                f"expected such as _videos_raw/{subset}_{listed[0]}.mp4"
+                f"--root: found none to use of the {len(listed)} videos that HDTF lists below "
+                f"{root} ({name}: {fault}); expected such as _videos_raw/{subset}_{listed[-1]}.mp4"
             )
         split_of = splits(source.speaker for source in found)
         return sources.Listing(
@@ -132,7 +133,6 @@ def _window(numbers, height):
     """(left, top, side) in parts of the height, from left, width, top, height in px."""
     try:
         left, side, top, _ = map(int, numbers)
-        height = int(height[0])
-    except (TypeError, ValueError, IndexError):
+        return tuple(round(value / int(height[0]), 5) for value in (left, top, side))
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):  # 0: not published
         return None
-    return tuple(round(value / height, 5) for value in (left, top, side))
