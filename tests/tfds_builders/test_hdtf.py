@@ -72,7 +72,7 @@ def test_listing(tmp_path):
     assert (radio.name, radio.speaker, radio.split) == ("RD/Radio2", "Radio2", "train")
     assert radio.segments == (Segment(62.0, 3784.0),)
     assert walz.segments == (Segment(5.0, 190.0),)
-    with pytest.raises(UserError, match=r"WDA/TimWalz: found no crop of TimWalz_0, or no resol"):
+    with pytest.raises(UserError, match=r"WDA/TimWalz: found no crop of TimWalz_0, or no res"):
         listed(tmp_path, "published")
     assert ("RD/Radio2", "found 5-6 in its times, expected such as 00:05-04:40") in listing.missing
 
@@ -92,7 +92,5 @@ def test_wrong_roots(tmp_path):
         listed(tmp_path)
     (tmp_path / "WDA_AmyKlobuchar0.mp4").unlink()
     write_tables(tmp_path)
-    with pytest.raises(
-        UserError, match=r"none to use of the 4 videos that HDTF .*: found no TimWalz"
-    ):
+    with pytest.raises(UserError, match=r"none to use of the 4 videos .*: found no TimWalz"):
         listed(tmp_path)

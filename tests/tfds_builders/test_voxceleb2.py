@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from ml_collections import ConfigDict
 
+from jaxtalk.core.batch import excerpt_samples
 from jaxtalk.core.errors import UserError
+from jaxtalk.data.loader import make_loader
 from jaxtalk.media import video
 from tests.tfds_builders import corpora, framed_faces, video_trees
 from tfds_builders.preparation.corpus import CorpusConfig
@@ -66,6 +69,26 @@ def test_corpus(built):
     assert corpora.people(path) == {"train": {"id00012"}, "test": {"id00017"}}
     (clip,) = tfds.builder_from_directory(path).as_data_source("test")
     assert abs(clip["audio"]).max() > 3000
+
+
+def test_batches(built):
+    """The loader takes it as it takes any corpus."""
+    path, _ = built
+    dataset = {
+        "name": "voxceleb2/default",
+        "data_dir": str(path.parents[2]),
+        "num_workers": 0,
+    }
+    shapes = {
+        "frames": {"frames": (2, 256, 256, 3), "landmarks": (2, 68, 2), "expression": (2, 64)},
+        "clips": {"video": (2, 12, 256, 256, 3), "audio": (2, excerpt_samples(12))},
+    }
+    for kind, wanted in shapes.items():
+        data = ConfigDict({"kind": kind, "clip_frames": 12})
+        batches = make_loader(ConfigDict(dataset), data, split="train", batch_size=2, seed=0)
+        batch = next(batches)
+        assert {key: batch[key].shape for key in wanted} == wanted
+    assert abs(batch["video"].astype(int) - 128).mean() > 10  # not one colour
 
 
 def test_parts_may_be_missing(tmp_path):
