@@ -1,11 +1,13 @@
 """What the builders share: processes that videos kill, pieces of a video, the table of a report."""
 
+import collections
+
 import numpy as np
 import pytest
 
 from jaxtalk.media.clip_filters import ClipLimits
 from jaxtalk.media.face_detector import Face, FaceDetector
-from tests.tfds_builders import framed_faces, video_trees
+from tests.tfds_builders import corpora, framed_faces, video_trees
 from tfds_builders.preparation import guard, pieces, report, run
 from tfds_builders.preparation.parameters import Parameters
 from tfds_builders.preparation.sources import Listing, Segment, Source, unique_names
@@ -13,6 +15,12 @@ from tfds_builders.preparation.sources import Listing, Segment, Source, unique_n
 
 def source(name, path, **values):
     return Source(name, str(path), "somebody", "train", **values)
+
+
+def reported(sources, job, folder):
+    """(`Outcome`, lines of the report)."""
+    outcome = report.write(folder / "build_report.jsonl", Listing(sources, []), job.store)
+    return outcome, corpora.read_report(folder)
 
 
 def test_videos_that_kill_or_stop_their_process(tmp_path):
@@ -29,8 +37,8 @@ def test_videos_that_kill_or_stop_their_process(tmp_path):
             worker.prepare(one)
     finally:
         worker.close()
-    outcome = report.outcome(Listing(sources, []), job.store)
-    problems = [(line["source"], line["reason"], line["detail"]) for line in outcome.lines]
+    outcome, lines = reported(sources, job, tmp_path)
+    problems = [(line["source"], line["reason"], line["detail"]) for line in lines]
     assert problems[:2] == [
         ("blue", "timed out", "found no frame in 3 s"),
         ("red", "crashed", "its process ended with code -9"),
@@ -105,12 +113,9 @@ def test_names_are_unique():
 def test_table():
     one = source("a", "a.mp4")
     clips = [report.Clip(f"a/{n}", one, "key", n, 0.0, 90.0) for n in range(4)]
-    lines = [
-        *({"source": "a", "kept": True, "reason": None} for _ in clips),
-        *({"source": name, "kept": False, "reason": "no face"} for name in "bc"),
-        {"source": "d", "kept": False, "reason": report.MISSING},
-    ]
-    table = report.table(report.Outcome(clips, lines, 120.0), 2)
+    reasons = collections.Counter({"missing": 1, "no face": 2})
+    outcome = report.Outcome(clips, reasons, 3, 120.0)
+    table = report.table(outcome, 2)
     assert table == [
         "split  speakers  clips  hours",
         "train         1      4    0.1",
@@ -122,7 +127,7 @@ def test_table():
         "3 videos, 2 of them prepared now",
         "2.0 clips, 180 s of clips per minute and process",
     ]
-    assert report.shown_reasons(lines, 1) == "no face: 2"
+    assert report.shown_reasons(outcome, 1) == "no face: 2"
 
 
 @pytest.mark.parametrize("missing", [True, False])
@@ -133,5 +138,5 @@ def test_sound_beside_the_video(tmp_path, missing):
     one = source("a", tmp_path / "a.mp4", audio=None if missing else str(tmp_path / "a.m4a"))
     job = guard.Job(str(tmp_path / "store"), Parameters(), framed_faces.framed_faces)
     run.prepare_here([one], job, 1)
-    (line,) = report.outcome(Listing([one], []), job.store).lines
+    _, (line,) = reported([one], job, tmp_path)
     assert line["reason"] == ("no audio" if missing else None)

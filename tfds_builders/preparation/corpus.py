@@ -149,8 +149,8 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
             elif pending:
                 run.prepare_here(pending, job, self._num_processes)
         finally:
-            outcome = report.outcome(listing, job.store)
-            report.write(os.path.join(self.folder, "build_report.jsonl"), outcome.lines)
+            path = os.path.join(self.folder, "build_report.jsonl")
+            outcome = report.write(path, listing, job.store)
         print("\n".join(report.table(outcome, len(pending))))
         self.info.metadata.update(self.identity(listing))
         by_split = collections.defaultdict(list)
@@ -159,8 +159,7 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
         if not by_split:
             raise UserError(
                 f"--root: found no clip to keep among {len(listing.sources)} videos, "
-                f"{report.shown_reasons(outcome.lines, _NUM_SHOWN)}; see "
-                f"{os.path.join(self.folder, 'build_report.jsonl')}"
+                f"{report.shown_reasons(outcome, _NUM_SHOWN)}; see {path}"
             )
         return {
             split: self._generate_examples(by_split[split]) for split in SPLITS if split in by_split

@@ -29,69 +29,78 @@ class Clip(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of a build: the `Clip`s, the lines of the report, and the seconds that workers spent."""
+    """Of a build: what is kept, why the rest is not, and how much work it was.
+
+    Attributes:
+      clips: list of `Clip`.
+      reasons: Counter of the reasons in the report.
+      num_videos: that are there.
+      seconds: that processes spent on them, whenever they did.
+    """
 
     clips: list
-    lines: list
+    reasons: collections.Counter
+    num_videos: int
     seconds: float
 
 
-def outcome(listing, store):
-    """Reads from the store what became of every source; the same whatever order they were made in.
+def write(path, listing, store):
+    """Writes one JSON object a line, of every clip and of every video or part without one.
 
-    Of videos with the same content, the first is kept.
+    Read from the store, so it is the same whatever order the videos were prepared in. Of videos
+    with the same content, the first is kept. The file is whole or absent.
+
+    Returns:
+      `Outcome`.
     """
-    clips, lines, first, seconds = [], [], {}, 0.0
-    for source in listing.sources:
-        head = {"source": source.name, "split": source.split, "speaker": source.speaker}
-        record = store.noted(source)
-        result = record and record["key"] and store.result(record["key"])
-        if not result:
-            problem = (record and record["problem"]) or [
-                "unreadable",
-                "it changed during the build",
-            ]
-        elif record["key"] in first:
-            problem = ["duplicate", f"has the content of {first[record['key']]}"]
-        else:
-            problem = result["problem"]
-            first[record["key"]] = source.name
-            seconds += result["seconds"]
-        if problem:
-            lines.append({**head, "kept": False, "reason": problem[0], "detail": problem[1]})
-            continue
-        for entry in result["clips"]:
-            number = entry.get("number")
-            line = {**head, **{k: v for k, v in entry.items() if k != "number"}}
-            if number is not None:
-                name = f"{source.name}/{number:03d}"
-                clips.append(
-                    Clip(
-                        name,
-                        source,
-                        record["key"],
-                        number,
-                        entry["start_s"],
-                        entry["duration_s"],
+    clips, reasons, first, seconds = [], collections.Counter(), {}, 0.0
+    with files.replacing(path) as temporary, open(temporary, "w") as file:
+        for source in listing.sources:
+            record = store.noted(source)
+            key = record and record["key"]
+            result = key and store.result(key)
+            if result and key not in first:
+                seconds += result["seconds"]
+            for line, number in _lines(source, record, result, first):
+                if number is not None:
+                    clips.append(
+                        Clip(line["clip"], source, key, number, line["start_s"], line["duration_s"])
                     )
-                )
-                line["clip"] = name
-            lines.append(line)
-    for name, detail in listing.missing:
-        lines.append({"source": name, "kept": False, "reason": MISSING, "detail": detail})
-    return Outcome(clips, lines, seconds)
+                elif not line["kept"]:
+                    reasons[line["reason"]] += 1
+                file.write(json.dumps(line) + "\n")
+            first.setdefault(key, source.name)
+        for name, detail in listing.missing:
+            reasons[MISSING] += 1
+            line = {"source": name, "kept": False, "reason": MISSING, "detail": detail}
+            file.write(json.dumps(line) + "\n")
+    return Outcome(clips, reasons, len(listing.sources), seconds)
+
+
+def _lines(source, record, result, first):
+    """Pairs (line of the report, number of the clip or None) of a source; `first`: dict from key
+    to the name of the source that had it first."""
+    head = {"source": source.name, "split": source.split, "speaker": source.speaker}
+    if not result:
+        problem = (record and record["problem"]) or ["unreadable", "it changed during the build"]
+    elif record["key"] in first:
+        problem = ["duplicate", f"has the content of {first[record['key']]}"]
+    else:
+        problem = result["problem"]
+    if problem:
+        yield {**head, "kept": False, "reason": problem[0], "detail": problem[1]}, None
+        return
+    for entry in result["clips"]:
+        line = {**head, **entry}
+        number = line.pop("number", None)
+        if number is not None:
+            line["clip"] = f"{source.name}/{number:03d}"
+        yield line, number
 
 
 def fingerprint(names):
     """16 digits that change with the names."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-
-
-def write(path, lines):
-    """One JSON object a line; whole or absent."""
-    with files.replacing(path) as temporary, open(temporary, "w") as file:
-        for line in lines:
-            file.write(json.dumps(line) + "\n")
 
 
 def table(outcome, num_made):
@@ -110,13 +119,12 @@ def table(outcome, num_made):
         hours = sum(clip.duration_s for clip in clips) / 3600
         rows.append((split, str(len(speakers)), str(len(clips)), f"{hours:.3g}"))
     lines = _aligned(rows)
-    if reasons := _reasons(outcome.lines):
+    if reasons := outcome.reasons:
         lines += [
             "",
             *_aligned([("left out", ""), *((r, str(n)) for r, n in reasons.most_common())]),
         ]
-    sources = {line["source"] for line in outcome.lines if line["reason"] != MISSING}
-    lines += ["", f"{len(sources)} videos, {num_made} of them prepared now"]
+    lines += ["", f"{outcome.num_videos} videos, {num_made} of them prepared now"]
     if outcome.seconds:
         minutes = outcome.seconds / 60
         video_s = sum(clip.duration_s for clip in outcome.clips)
@@ -127,14 +135,10 @@ def table(outcome, num_made):
     return lines
 
 
-def shown_reasons(lines, limit):
+def shown_reasons(outcome, limit):
     """The most frequent reasons in one line, such as "no face: 3, duplicate: 1"."""
-    shown = _reasons(lines).most_common(limit)
+    shown = outcome.reasons.most_common(limit)
     return ", ".join(f"{reason}: {count}" for reason, count in shown) or "and no reason"
-
-
-def _reasons(lines):
-    return collections.Counter(line["reason"] for line in lines if not line["kept"])
 
 
 def _aligned(rows):
