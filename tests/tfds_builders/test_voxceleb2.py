@@ -120,6 +120,8 @@ def test_wrong_roots(tmp_path):
     (tmp_path / "dev/mp4").mkdir(parents=True)
     with pytest.raises(UserError, match=r"no video of VoxCeleb2 below .*such as dev/mp4/id00012"):
         listed(tmp_path)
+    with pytest.raises(UserError, match="--originals: found no folder nowhere"):
+        listed(tmp_path, "nowhere")
     for part in ("dev", "test"):
         (tmp_path / part / "mp4/id00012/abc").mkdir(parents=True)
         (tmp_path / part / "mp4/id00012/abc/00001.mp4").touch()

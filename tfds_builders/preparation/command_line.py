@@ -63,6 +63,7 @@ def run(builder_class, arguments, options=None):
 def build(builder_class, arguments, options=None, detector=face_detector):
     """As `run`, but raises UserError."""
     tfds.disable_progress_bar()
+    root = checked_root(arguments.root)
     with detector(arguments.detector) as found:
         kind = found.name
     limits = ClipLimits(*(getattr(arguments, name) for name in ClipLimits._fields))
@@ -77,7 +78,6 @@ def build(builder_class, arguments, options=None, detector=face_detector):
         basis=expression.load_basis(basis) if basis else None,
         options=options,
     )
-    root = checked_root(arguments.root)
     try:
         builder = builder_class(
             config=config,
@@ -94,10 +94,11 @@ def build(builder_class, arguments, options=None, detector=face_detector):
             manual_dir=root, beam_options=_beam_options(arguments.beam_pipeline_options)
         )
         builder.download_and_prepare(download_config=download)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # ArrayRecord and Beam raise the latter
+        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         raise UserError(
-            f"--data_dir: cannot build in {arguments.data_dir} ({error.strerror or error}); "
-            "expected a folder that can be written, with room for the corpus"
+            f"--data_dir: cannot build in {arguments.data_dir} ({reason}); expected a folder that "
+            "can be written, with room for the corpus; what is prepared is kept, start again"
         ) from error
     print(
         f"{builder.data_path}: the corpus; {builder.folder}/build_report.jsonl: what became of it"

@@ -41,6 +41,10 @@ class Voxceleb2(Corpus):
     def list_sources(self, root):
         """See `Corpus.list_sources`; option `originals`: folder of the original videos, or ""."""
         originals = self.builder_config.options.get("originals", "")
+        if originals and not os.path.isdir(originals):
+            raise UserError(
+                f"--originals: found no folder {originals}, expected that of the original videos"
+            )
         kind = "txt" if originals else "mp4"
         folders = {part: f"{root}/{part}/{kind}" for part in PARTS}
         if not any(map(os.path.isdir, folders.values())):
