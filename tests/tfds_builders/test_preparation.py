@@ -1,6 +1,7 @@
 """What the builders share: processes that videos kill, pieces of a video, the table of a report."""
 
 import collections
+import concurrent.futures
 
 import numpy as np
 import pytest
@@ -45,6 +46,30 @@ def test_videos_that_kill_or_stop_their_process(tmp_path):
     ]
     assert [clip.name for clip in outcome.clips] == ["white/000"]
     assert run.pending(sources, job.store) == sources[:2]
+
+
+def test_a_build_that_is_stopped_leaves_the_rest(tmp_path, monkeypatch):
+    """Ctrl-C: the video that is under way is finished, the others are not begun."""
+    sources = []
+    for name in "abcd":
+        video_trees.write(tmp_path / f"{name}.mp4", video_trees.empty_room(4))
+        sources.append(source(name, tmp_path / f"{name}.mp4"))
+    job = guard.Job(str(tmp_path / "store"), Parameters(), framed_faces.framed_faces)
+
+    as_completed = concurrent.futures.as_completed
+
+    def stopped(futures):
+        yield next(as_completed(futures))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.concurrent.futures, "as_completed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run.prepare_here(sources, job, 1)
+    monkeypatch.undo()
+    left = [one.name for one in run.pending(sources, job.store)]
+    assert "a" not in left and {"c", "d"} <= set(left)
+    _, lines = reported(sources, job, tmp_path)
+    assert [line["reason"] for line in lines][::3] == ["no face", "pending"]
 
 
 def test_a_file_that_changed_is_prepared_again(tmp_path):

@@ -82,7 +82,7 @@ def _lines(source, record, result, first):
     to the name of the source that had it first."""
     head = {"source": source.name, "split": source.split, "speaker": source.speaker}
     if not result:
-        problem = (record and record["problem"]) or ["unreadable", "it changed during the build"]
+        problem = (record and record["problem"]) or ["pending", "not prepared, or changed since"]
     elif record["key"] in first:
         problem = ["duplicate", f"has the content of {first[record['key']]}"]
     else:

@@ -47,8 +47,10 @@ def prepare_here(sources, job, num_processes):
             for future in progress:
                 future.result()
         except (StoreError, OSError) as error:
-            pool.shutdown(cancel_futures=True)
             raise store_fault(error, job) from error
+        finally:
+            # After a fault or Ctrl-C, only the videos that are under way are finished.
+            pool.shutdown(cancel_futures=True)
 
 
 def store_fault(error, job):
