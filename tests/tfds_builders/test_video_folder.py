@@ -320,6 +320,7 @@ def test_with_the_real_detector(tree, tmp_path):
     assert np.abs(clip["pose"][:, :3]).max() < 0.6
 
 
+@pytest.mark.filterwarnings("ignore")  # Beam's own
 def test_with_apache_beam(tmp_path):
     pytest.importorskip("apache_beam")
     video_trees.healthy(tmp_path / "videos/a/one.mp4", 0)
