@@ -17,7 +17,7 @@ from tfds_builders.preparation.corpus import Corpus
 
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
-# Held out by the public releases that train on the other actors (EAMM and EAT).
+# Whom the test script of a public release names (yuangan/EAT_code, test_mead.py).
 TEST_ACTORS = ("M003", "M030", "W009", "W015")
 _VALIDATION_PART = 0.05
 _ACTOR = re.compile(r"[MW]\d{3}")
