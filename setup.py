@@ -46,6 +46,8 @@ setup(
         # installed after this extra by `pip install --no-deps mediapipe==0.10.21`.
         "face": ["flatbuffers", "matplotlib", "opencv-python-headless<5", "protobuf>=6.33.5,<7"],
         "phonemes": ["pocketsphinx>=5.0.4"],
+        # Prepares real data on many machines; one machine needs it not.
+        "beam": ["apache-beam>=2.77"],
         "test": TEST,
         # Writes the files that the reader of public weights is tested on, in a process of its own;
         # jaxtalk never imports it. Without it those tests are skipped.

@@ -83,7 +83,7 @@ def recipe(preset, stages, *, use_bundle, **values):
             "seed": 0,
             "use_bundle": use_bundle,
             "dataset": {
-                "name": "voxceleb2/heads_256" if paper else "procedural_heads/demo_64",
+                "name": "voxceleb2/default" if paper else "procedural_heads/demo_64",
                 "data_dir": "data",
                 "num_workers": 8 if paper else 0,
                 "eval_split": "validation",

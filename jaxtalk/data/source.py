@@ -77,7 +77,8 @@ def _how_to_build(dataset):
     if (_BUILDERS / builder / "build.py").is_file():
         return (
             f"build it with python -m tfds_builders.{builder}.build "
-            f"--config {config or 'default'} --data_dir {dataset.data_dir}"
+            f"--config {config or 'default'} --data_dir {dataset.data_dir}, "
+            f"see tfds_builders/{builder}/README.md"
         )
     return (
         f"no builder of the name {builder} is here: name the data_dir where it was built, or "

@@ -35,6 +35,7 @@ class VideoWriter:
       audio: a local audio or video file, whose sound is kept at 48 kHz, mono or stereo; or [S]
         int16, or float in [-1, 1], mono at 16 kHz; or None.
       crf: quality of x264, from 0 (lossless) to 51; 18 is visually transparent.
+      key_every: pictures between two that can be sought; None = as the encoder likes.
       comment: what players show as the comment of the file.
 
     Raises:
@@ -43,11 +44,12 @@ class VideoWriter:
       ValueError: frames of different shapes, or none at all.
     """
 
-    def __init__(self, path, *, audio=None, crf=18, comment=""):
+    def __init__(self, path, *, audio=None, crf=18, key_every=None, comment=""):
         self._path = os.fspath(path)
         if not self._path.lower().endswith(".mp4"):
             raise UserError(f"{self._path}: expected the name of the video to end in .mp4")
         self._audio, self._crf, self._comment = audio, crf, comment
+        self._key_every = key_every
         self._shape, self._num_frames, self._sound = None, 0, None
 
     def __enter__(self):
@@ -88,7 +90,8 @@ class VideoWriter:
         self._video = self._container.add_stream("libx264", rate=audio_lib.FPS)
         self._video.width, self._video.height = width + width % 2, height + height % 2
         self._video.pix_fmt = "yuv420p"
-        self._video.options = {"crf": str(self._crf)}
+        keys = {"g": str(self._key_every)} if self._key_every else {}
+        self._video.options = {"crf": str(self._crf), **keys}
         context = self._video.codec_context
         # BT.709 in the limited range, as the pictures are converted and players expect.
         context.colorspace = context.color_primaries = context.color_trc = 1

@@ -36,8 +36,11 @@ def test_faults_are_named(dataset):
     command = "python -m tfds_builders.procedural_heads.build --config demo_64 --data_dir nowhere"
     assert command in str(raised.value)
     assert "\n" not in str(raised.value)
-    missing.name = "voxceleb2/heads_256"
-    with pytest.raises(UserError, match="no builder of the name voxceleb2 is here"):
+    missing.name = "voxceleb2/default"
+    with pytest.raises(UserError, match=r"voxceleb2.build .*see tfds_builders/voxceleb2/README.md"):
+        open_corpus(missing, "train")
+    missing.name = "voxceleb9/default"
+    with pytest.raises(UserError, match="no builder of the name voxceleb9 is here"):
         open_corpus(missing, "train")
 
 

@@ -2,13 +2,10 @@
 
 import concurrent.futures
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from concurrent.futures.process import BrokenProcessPool
 
 from jaxtalk.core.errors import UserError
+from tfds_builders.child_process import follow_parent
 
 from . import clips
 
@@ -21,17 +18,6 @@ def _try_clip(spec):
         raise
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
-
-
-def _start_worker():
-    """A worker leaves Ctrl-C to its parent, and ends when the parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def make_clips(specs, num_processes):
@@ -49,7 +35,7 @@ def make_clips(specs, num_processes):
     yield specs[0], *_try_clip(specs[0])
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_start_worker
+        num_processes, mp_context=context, initializer=follow_parent
     )
     try:
         for spec, result in zip(specs[1:], pool.map(_try_clip, specs[1:])):

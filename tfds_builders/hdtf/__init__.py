@@ -1,0 +1,1 @@
+"""HDTF (Zhang et al. 2021)."""

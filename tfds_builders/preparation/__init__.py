@@ -1,0 +1,1 @@
+"""From a tree of videos to a corpus, for the builders of real data."""

@@ -1,0 +1,140 @@
+"""The command line that the builders of real data share."""
+
+import argparse
+import os
+import sys
+
+import tensorflow_datasets as tfds
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media import expression
+from jaxtalk.media.clip_filters import ClipLimits
+from jaxtalk.media.face_detector import KINDS, face_detector
+
+from .corpus import CorpusConfig
+from .parameters import PHONEME_KINDS, VIDEO_KINDS, Parameters, check
+from .sources import checked_root
+
+
+def parser(description):
+    """Arguments that all builders take; a builder adds its own."""
+    defaults, limits = Parameters(), ClipLimits()
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--root", required=True, help="folder of the data set")
+    result.add_argument("--data_dir", default="data", help="where corpora are built")
+    result.add_argument("--config", default="default", help="name for this choice of parameters")
+    result.add_argument("--num_processes", type=int, default=_cores(), help="default: one per core")
+    result.add_argument("--size", type=int, default=defaults.size, help="px of the pictures")
+    result.add_argument("--fps", type=int, default=defaults.fps, choices=(25, 30))
+    result.add_argument("--video", default=defaults.video, choices=VIDEO_KINDS)
+    result.add_argument("--crf", type=int, default=defaults.crf, help="quality of the mp4")
+    result.add_argument("--detector", default="auto", choices=KINDS)
+    result.add_argument("--phonemes", default=defaults.phonemes, choices=PHONEME_KINDS)
+    result.add_argument("--max_clip_s", type=float, default=defaults.max_clip_s)
+    for name, value in limits._asdict().items():
+        result.add_argument(f"--{name}", type=float, default=value)
+    result.add_argument("--expression_basis", help=".npz of tfds_builders.fit_expression_basis")
+    result.add_argument(
+        "--beam_pipeline_options",
+        metavar="A=B,C=D",
+        help="prepare and write by Apache Beam, e.g. "
+        "direct_running_mode=multi_processing,direct_num_workers=4",
+    )
+    result.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return result
+
+
+def run(builder_class, arguments, options=None):
+    """Builds a corpus; a user's fault is one line and exit status 1.
+
+    Args:
+      builder_class: a `corpus.Corpus`.
+      arguments: of `parser`.
+      options: plain values of the builder's own.
+    """
+    try:
+        build(builder_class, arguments, options)
+    except UserError as error:
+        if arguments.debug:
+            raise
+        sys.exit(f"error: {error}")
+
+
+def build(builder_class, arguments, options=None, detector=face_detector):
+    """As `run`, but raises UserError."""
+    tfds.disable_progress_bar()
+    root = checked_root(arguments.root)
+    with detector(arguments.detector) as found:
+        kind = found.name
+    limits = ClipLimits(*(getattr(arguments, name) for name in ClipLimits._fields))
+    names = set(Parameters._fields) - {"limits", "detector", "max_gap"}
+    values = {name: getattr(arguments, name) for name in names}
+    parameters = Parameters(**values, detector=kind, limits=limits)
+    check(parameters)
+    basis = arguments.expression_basis
+    config = CorpusConfig(
+        arguments.config,
+        parameters=parameters,
+        basis=expression.load_basis(basis) if basis else None,
+        options=options,
+    )
+    try:
+        builder = builder_class(
+            config=config,
+            data_dir=arguments.data_dir,
+            num_processes=max(1, arguments.num_processes),
+            detector=detector,
+        )
+        if builder.data_path.exists():
+            check_same(builder, builder.list_sources(root))
+            print(f"{builder.data_path} is built already")
+            return
+        os.makedirs(builder.folder, exist_ok=True)
+        download = tfds.download.DownloadConfig(
+            manual_dir=root, beam_options=_beam_options(arguments.beam_pipeline_options)
+        )
+        builder.download_and_prepare(download_config=download)
+    except (OSError, RuntimeError) as error:  # ArrayRecord and Beam raise the latter
+        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"--data_dir: cannot build in {arguments.data_dir} ({reason}); expected a folder that "
+            "can be written, with room for the corpus; what is prepared is kept, start again"
+        ) from error
+    print(
+        f"{builder.data_path}: the corpus; {builder.folder}/build_report.jsonl: what became of it"
+    )
+
+
+def check_same(builder, listing):
+    """UserError if the corpus that is there was made otherwise; names every difference."""
+    there = tfds.builder_from_directory(os.fspath(builder.data_path)).info.metadata or {}
+    wanted = builder.identity(listing)
+    differences = [
+        f"{name} {there.get(name, 'unknown')} and not {value}"
+        for name, value in wanted.items()
+        if there.get(name) != value
+    ]
+    if differences:
+        raise UserError(
+            f"--data_dir: found a corpus in {builder.data_path} with {'; '.join(differences)}; "
+            "give this one another --config or --data_dir, or remove that one"
+        )
+
+
+def _beam_options(text):
+    """Beam's PipelineOptions from "a=b,c"; None without."""
+    if text is None:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise UserError(
+            f"--beam_pipeline_options: Apache Beam cannot be imported ({error}); run "
+            "pip install 'jaxtalk[beam]', or leave the option away to use the cores of this machine"
+        ) from None
+    return PipelineOptions(flags=[f"--{option}" for option in text.split(",") if option])
+
+
+def _cores():
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(allowed(0)) if allowed else os.cpu_count()

@@ -1,0 +1,212 @@
+"""The part that all builders of real data share: from a root to a corpus in the schema of a clip.
+
+A builder of a data set says where its videos are and who is in which split (`list_sources`).
+"""
+
+import abc
+import collections
+import os
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media import audio, expression
+from jaxtalk.media.face_detector import face_detector
+from jaxtalk.media.phonemes import recognise_phonemes
+
+from . import clips, report, run
+from .guard import Job
+from .parameters import Parameters, check
+
+SPLITS = ("train", "validation", "test")
+_NUM_SHOWN = 3
+
+
+class CorpusConfig(tfds.core.BuilderConfig):
+    """How a corpus is made.
+
+    Attributes:
+      parameters: `Parameters`.
+      basis: `expression.ExpressionBasis` for `expression`, or None: NaN.
+      options: dict of plain values of the builder's own.
+    """
+
+    def __init__(self, name="default", *, parameters=None, basis=None, options=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.parameters = parameters or Parameters()
+        self.basis = basis
+        self.options = dict(options or {})
+
+
+def _array(*shape, dtype=np.float32):
+    """Stored as raw bytes: a list of numbers takes twice as long to read."""
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
+
+
+class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
+    """Base of the builders of real data; `download_config.manual_dir` is the root.
+
+    With its `beam_runner` or `beam_options`, Apache Beam prepares and writes, else this machine.
+    Two passes: every video is prepared and kept in the store, then the clips that are good are
+    written. The first may be stopped at any time and goes on where it was.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "See README.md beside the builder: where to apply for the data."
+
+    def __init__(self, *args, num_processes=1, detector=face_detector, **kwargs):
+        """
+        Args:
+          num_processes: that prepare videos on this machine, where Beam does not.
+          detector: see `guard.Job`.
+        """
+        self._num_processes, self._detector = num_processes, detector
+        kwargs.setdefault("file_format", "array_record")
+        kwargs["config"] = kwargs.get("config") or CorpusConfig()
+        super().__init__(*args, **kwargs)
+
+    @abc.abstractmethod
+    def list_sources(self, root):
+        """`Listing` of a data set; `self.builder_config.options` holds the builder's own options.
+
+        Raises:
+          UserError: not the root of this data set.
+        """
+
+    @property
+    def folder(self):
+        """Of this config, all versions: holds build_report.jsonl."""
+        return os.path.dirname(self.data_path)
+
+    @property
+    def job(self):
+        """`guard.Job` by which the videos are prepared."""
+        folder = os.path.join(self.data_dir_root, "prepared", self.name)
+        return Job(folder, self.builder_config.parameters, self._detector)
+
+    def identity(self, listing):
+        """Plain values: two corpora of which they are equal are the same corpus."""
+        config = self.builder_config
+        return {
+            **config.parameters.plain(),
+            **config.options,
+            "expression_basis": config.basis.name if config.basis else "none",
+            "videos": len(listing.sources),
+            "video_names": report.fingerprint(source.name for source in listing.sources),
+        }
+
+    def _info(self):
+        text, scalar = tfds.features.Text(), tfds.features.Scalar
+        blob = tfds.features.Tensor(shape=(), dtype=np.object_)
+        jpeg = self.builder_config.parameters.video == "jpeg"
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=type(self).__doc__,
+            metadata=tfds.core.MetadataDict(),
+            features=tfds.features.FeaturesDict(
+                {
+                    "video": tfds.features.Sequence(blob) if jpeg else blob,
+                    "audio": _array(None, dtype=np.int16),
+                    "fps": scalar(np.float32),
+                    "sample_rate_hz": scalar(np.int32),
+                    "speaker": text,
+                    "speaker_id": scalar(np.int32),
+                    "style": text,
+                    "text": text,
+                    "landmarks": _array(None, 68, 2),
+                    "mesh": _array(None, clips.NUM_MESH, 3),
+                    "expression": _array(None, expression.NUM_EXPRESSION),
+                    "pose": _array(None, 6),
+                    "mouth_box": _array(None, 4),
+                    "phonemes": _array(None, dtype=np.int32),
+                    "av_offset_frames": scalar(np.int32),
+                    "source_id": text,
+                    "start_s": scalar(np.float32),
+                }
+            ),
+        )
+
+    def _download_and_prepare(self, dl_manager, download_config):
+        # Kept for the first pass, which runs a pipeline of its own.
+        self._runner, self._options = download_config.beam_runner, download_config.beam_options
+        super()._download_and_prepare(dl_manager, download_config)
+
+    def _split_generators(self, dl_manager):
+        config = self.builder_config
+        check(config.parameters)
+        with self._detector(config.parameters.detector):
+            pass  # says what is missing before any video is opened
+        if config.parameters.phonemes != "none":
+            recognise_phonemes(np.zeros(audio.SAMPLE_RATE_HZ, np.int16))
+        listing = self.list_sources(os.fspath(dl_manager.manual_dir))
+        job = self.job
+        pending = run.pending(listing.sources, job.store)
+        try:
+            if pending and self._uses_beam:
+                run.prepare_with_beam(pending, job, self._runner, self._options)
+            elif pending:
+                run.prepare_here(pending, job, self._num_processes)
+        finally:
+            path = os.path.join(self.folder, "build_report.jsonl")
+            outcome = report.write(path, listing, job.store)
+        print("\n".join(report.table(outcome, len(pending))))
+        self.info.metadata.update(self.identity(listing))
+        by_split = collections.defaultdict(list)
+        for clip in outcome.clips:
+            by_split[clip.source.split].append(clip)
+        if not by_split:
+            raise UserError(
+                f"--root: found no clip to keep among {len(listing.sources)} videos, "
+                f"{report.shown_reasons(outcome, _NUM_SHOWN)}; see {path}"
+            )
+        return {
+            split: self._generate_examples(by_split[split]) for split in SPLITS if split in by_split
+        }
+
+    @property
+    def _uses_beam(self):
+        return self._options is not None or self._runner is not None
+
+    def _generate_examples(self, kept):
+        speakers = {s: n for n, s in enumerate(sorted({clip.source.speaker for clip in kept}))}
+        load = _Loader(self.job.store, self.builder_config, speakers)
+        if not self._uses_beam:
+            return map(load, kept)
+        import apache_beam as beam
+
+        return "Clips" >> beam.Create(kept) | "Load" >> beam.Map(load)
+
+
+class _Loader:
+    """From a `report.Clip` to (key, example)."""
+
+    def __init__(self, store, config, speakers):
+        self._store, self._config, self._speakers = store, config, speakers
+
+    def __call__(self, clip):
+        arrays = self._store.clip(clip.key, clip.number)
+        parameters, basis = self._config.parameters, self._config.basis
+        ends = np.cumsum(arrays.pop("video_bytes"))
+        data = arrays.pop("video").tobytes()
+        blobs = [data[start:end] for start, end in zip([0, *ends[:-1]], ends)]
+        if basis is None:
+            shape = (len(arrays["mesh"]), expression.NUM_EXPRESSION)
+            coefficients = np.full(shape, np.nan, np.float32)
+        else:
+            coefficients = expression.project(basis, arrays["mesh"])
+        return clip.name, {
+            "video": blobs if parameters.video == "jpeg" else blobs[0],
+            "fps": np.float32(parameters.fps),
+            "sample_rate_hz": np.int32(audio.SAMPLE_RATE_HZ),
+            "speaker": clip.source.speaker,
+            "speaker_id": np.int32(self._speakers[clip.source.speaker]),
+            "style": clip.source.style,
+            "text": "",
+            "expression": coefficients,
+            "av_offset_frames": np.int32(0),
+            "source_id": clip.name,
+            "start_s": np.float32(clip.start_s),
+            **arrays,
+        }

@@ -1,0 +1,1 @@
+"""VoxCeleb2 (Chung et al. 2018)."""
