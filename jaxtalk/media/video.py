@@ -36,7 +36,7 @@ def video_info(path):
     with files.open_media(path) as container:
         stream = _picture_stream(container, os.fspath(path))
         size = _display_size(stream, stream.codec_context)
-        rate, seconds = stream.average_rate, stream.duration
+        rate, seconds = stream.guessed_rate, stream.duration
         return VideoInfo(
             *size,
             fps=float(rate) if rate else None,

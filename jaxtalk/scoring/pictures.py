@@ -12,7 +12,7 @@ from jaxtalk.scoring.report import ROW_NAMES, number
 
 PLOT = (720, 260)  # px
 MARGIN = (60, 40, 20, 40)  # left, top, right, bottom
-INK, GREY, DOT = (20, 20, 20), (150, 150, 150), (40, 90, 180)
+INK, GREY, DOT, BAND = (20, 20, 20), (150, 150, 150), (40, 90, 180), (222, 230, 246)
 ROW_COLOURS = {
     "pred": DOT,
     "real": (30, 140, 60),
@@ -25,7 +25,7 @@ MAX_VIDEO_FRAMES = 250  # of a video side by side
 
 
 def plot(metric, clips):
-    """A metric's clips in order of their values, with the means of all rows.
+    """A metric's clips in order of their values, with the means of all rows and the interval.
 
     Args:
       metric: of the report's `metrics`, measured.
@@ -40,7 +40,7 @@ def plot(metric, clips):
     width, height = PLOT[0] - left - right, PLOT[1] - top - bottom
     means = {row: m["value"] for row, m in metric["rows"].items() if m["value"] is not None}
     clips = np.sort(np.asarray(clips, float))
-    everything = np.array([*clips, *means.values()])
+    everything = np.array([*clips, *means.values(), *(metric["rows"]["pred"]["interval"] or ())])
     low, high = everything.min(), everything.max()
     low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
 
@@ -51,6 +51,8 @@ def plot(metric, clips):
     draw.line([(left, top), (left, top + height), (left + width, top + height)], GREY)
     for value in (low, high):
         draw.text((4, y(value) - 8), number(value), INK, font)
+    if interval := metric["rows"]["pred"]["interval"]:
+        draw.rectangle([left + 1, y(interval[1]), left + width, y(interval[0])], BAND)
     place = left
     for row, mean in means.items():
         draw.line([(left, y(mean)), (left + width, y(mean))], ROW_COLOURS[row], 2)
@@ -97,7 +99,12 @@ def chosen_clips(report, clips, rank_by):
 
 
 def labelled(frames, names):
-    """Pictures of one size side by side under their names: list of uint8 [H, W, 3] -> uint8."""
+    """Pictures of one size side by side under their names: list of uint8 [H, W, 3] -> uint8.
+
+    Small ones are shown in larger pixels.
+    """
+    factor = -(-SHEET_PX // frames[0].shape[1])
+    frames = [frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in frames]
     height, width = frames[0].shape[:2]
     image = Image.new("RGB", (width * len(frames), height + LABEL_PX), "white")
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
