@@ -52,8 +52,8 @@ def measure_checkpoint(args):
     chosen = args.protocols
     if chosen is None:
         chosen = () if args.claims is not None else protocols.PROTOCOLS
-    for name in chosen:
-        protocols.score_protocol(args, name, dataset)
+    if chosen:
+        protocols.score_protocols(args, chosen, dataset)
 
 
 MODES = {

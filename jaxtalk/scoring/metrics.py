@@ -61,7 +61,7 @@ class Metric(NamedTuple):
 
 def _image(key):
     def value(seen, real, heard):
-        found = seen.images[key]
+        found = seen.images.get(key, UserError("found too few frames to look at every fifth"))
         if isinstance(found, Exception):
             raise found
         return found

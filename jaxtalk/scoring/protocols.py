@@ -107,16 +107,17 @@ def _clip(name, talker, corpus, i, j, seed):
     )
 
 
-def score_protocol(args, name, dataset):
-    """Scores what a checkpoint generates by one protocol, into a folder of --out of its name."""
+def score_protocols(args, names, dataset):
+    """Scores what a checkpoint generates, into a folder of --out for each protocol."""
     talker = Talker.load(args.checkpoint)
     corpus = open_corpus(dataset, args.split)
-    clips = protocol_clips(name, talker, corpus, seed=args.seed, limit=args.limit)
-    settings = {
-        **{"protocol": name, "model": talker.name, "dataset": dataset.name, "split": args.split},
-        "seed": args.seed,
-    }
-    title = f"{talker.name}, {name} on {args.split!r} of {dataset.name}"
-    command.say(f"{name}: {len(clips)} clips")
+    source = f"{args.split!r} of {dataset.name}"
     with command.observers_of(args) as observers:
-        return command.score(args, pathlib.Path(args.out) / name, title, clips, observers, settings)
+        for name in names:
+            clips = protocol_clips(name, talker, corpus, seed=args.seed, limit=args.limit)
+            command.say(f"{name}: {len(clips)} clips")
+            settings = {"protocol": name, "model": talker.name, "seed": args.seed}
+            settings |= {"dataset": dataset.name, "split": args.split}
+            title = f"{talker.name}, {name} on {source}"
+            folder = pathlib.Path(args.out) / name
+            command.score(args, folder, title, clips, observers, settings)

@@ -2,7 +2,7 @@
 
 Beside the prediction, each clip has rows that tell what a metric gives at its best and worst: the
 real video itself, its first frame standing still, and the real video with another clip's speech.
-Of those, images and faces are looked at on every fifth frame.
+Of those, images and faces are looked at on every fifth frame, the still picture from the sixth on.
 """
 
 import functools
@@ -209,8 +209,9 @@ def _look(clip, keys, observers, clock, allow_mismatch):
             some = true[-count % CONTROL_STRIDE :: CONTROL_STRIDE]
             real.add(true)
             measure("real", "controls", alone, some)
-            if clip.paired:
-                measure("static", "controls", full, np.repeat(first, len(some), axis=0), some)
+            if clip.paired:  # the first frame against itself would be the best of all
+                moved = some if count else some[1:]
+                measure("static", "controls", full, np.repeat(first, len(moved), axis=0), moved)
             count += len(true)
         if len(fake):
             _check_size(fake, first)

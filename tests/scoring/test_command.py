@@ -1,5 +1,6 @@
 """The command on folders of videos, from the files to the report, through a kill."""
 
+import functools
 import json
 
 import av
@@ -8,7 +9,9 @@ import pytest
 
 from jaxtalk import evaluate
 from jaxtalk.media.video_writer import VideoWriter
+from jaxtalk.scoring import command as commands
 from jaxtalk.scoring import run as runner
+from jaxtalk.scoring.observers import load_observers
 from tests import tiny_stages
 from tests.scoring import small_clips as small
 
@@ -33,6 +36,22 @@ def folder(tmp_path_factory):
                 for image in images:
                     writer.write(image)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch):
+    """Commands share the networks of the first one."""
+    monkeypatch.setattr(commands, "load_observers", loaded)
+
+
+@functools.cache
+def loaded_once(weights):
+    return load_observers(dict(weights), stand_ins=None)
+
+
+def loaded(weights, *, families, **others):
+    found = loaded_once(tuple(weights.items()))
+    return {family: found[family] for family in families if family in found}
 
 
 def command(folder, out, *flags, **options):
