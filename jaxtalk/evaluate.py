@@ -15,7 +15,8 @@ report.json, report.md with the papers' published rows, per_clip.csv, plots, con
 videos of the best, median and worst clips. A metric whose network is not there is reported as not
 measured. The same command goes on where a run was killed.
 
-The others make the page of a user study, and the opinion scores of its results.
+The others make the page of a user study and the opinion scores of its results; --table shows
+several reports side by side.
 """
 
 import pathlib
@@ -26,7 +27,7 @@ from ml_collections import ConfigDict
 from jaxtalk.core import command_line
 from jaxtalk.evaluation import report
 from jaxtalk.evaluation.measure import measure
-from jaxtalk.scoring import arguments, command, opinions, protocols
+from jaxtalk.scoring import arguments, command, opinions, protocols, side_by_side
 from jaxtalk.training.mesh import use_compilation_cache
 
 
@@ -49,10 +50,7 @@ def measure_checkpoint(args):
     report.write(folder, found)
     print("\n".join(report.table(found)))
     print(f"{found['seconds']:.0f} s, wrote {folder / 'report.json'} and report.md")
-    chosen = args.protocols
-    if chosen is None:
-        chosen = () if args.claims is not None else protocols.PROTOCOLS
-    if chosen:
+    if chosen := protocols.chosen(args):
         protocols.score_protocols(args, chosen, dataset)
 
 
@@ -61,6 +59,7 @@ MODES = {
     "checkpoint": measure_checkpoint,
     "mos_page": opinions.make_page,
     "mos": opinions.score_opinions,
+    "table": side_by_side.tabulate,
 }
 
 

@@ -15,6 +15,7 @@ MODES = {
     "checkpoint": ("checkpoint", "dataset"),
     "mos_page": ("mos_page",),
     "mos": ("mos",),
+    "table": ("table",),
 }
 
 
@@ -63,6 +64,7 @@ def parse(argv, description):
     add("--limit", type=int, help="number of clips, from the first")
     add("--mos_page", nargs="+", metavar="NAME=DIR", help="page of a user study of these systems")
     add("--mos", nargs="+", metavar="JSON", help="results of it, to compute the opinion scores of")
+    add("--table", nargs="+", metavar="NAME=DIR", help="reports of scores to show side by side")
     args = parser.parse_args(argv)
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit: found {args.limit}, expected 1 or more")
@@ -78,7 +80,7 @@ def _mode(args):
         found = " and ".join(f"--{MODES[mode][0]}" for mode in begun) or "neither"
         raise UserError(
             f"found {found}, expected one of --checkpoint with --dataset, --pred with --target, "
-            "--mos_page, --mos"
+            "--mos_page, --mos, --table"
         )
     missing = [name for name in MODES[begun[0]] if not getattr(args, name)]
     if missing:

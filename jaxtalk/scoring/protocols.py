@@ -107,6 +107,13 @@ def _clip(name, talker, corpus, i, j, seed):
     )
 
 
+def chosen(args):
+    """Names of the protocols to score: all, unless some, none or single claims are named."""
+    if args.protocols is not None:
+        return args.protocols
+    return [] if args.claims is not None else list(PROTOCOLS)
+
+
 def score_protocols(args, names, dataset):
     """Scores what a checkpoint generates, into a folder of --out for each protocol."""
     talker = Talker.load(args.checkpoint)

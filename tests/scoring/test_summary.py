@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from jaxtalk import evaluate
 from jaxtalk.core.errors import UserError
 from jaxtalk.metrics.frechet import frechet_distance, statistics
 from jaxtalk.scoring import pictures, report, summary
@@ -150,3 +151,21 @@ def test_best_median_and_worst():
     made["metrics"]["psnr"]["better"] = "low"
     assert pictures.chosen_clips(made, clips, "psnr")["best"].name == "c0"
     assert pictures.chosen_clips(made, clips, "m_lmd") == {}
+
+
+def test_reports_side_by_side(tmp_path, capsys):
+    for name, shift in (("full", 2.0), ("less", 0.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(make(shift)[0]))
+    pairs = [f"{name}={tmp_path / name}" for name in ("full", "less")]
+    evaluate.main(["--table", *pairs, "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "table.json").read_text())
+    assert found["psnr"]["systems"]["full"]["p_value"] is None
+    assert found["psnr"]["systems"]["less"]["p_value"] == pytest.approx(1 / 16)
+    assert "m_lmd" not in found
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("| PSNR"))
+    assert "30.600 (" in line and "28.600 (" in line and "p = 0.062" in line
+    with pytest.raises(SystemExit, match="--table: found 1 report, expected 2"):
+        evaluate.main(["--table", pairs[0], "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"--table: .* cannot be read"):
+        evaluate.main(["--table", pairs[0], "b=nowhere", "--out", str(tmp_path)])
