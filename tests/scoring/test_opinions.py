@@ -1,6 +1,10 @@
 """The user study: a page that names no system, and the scores of what judges give."""
 
+import html
 import json
+import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -114,3 +118,50 @@ def test_wrong_folders(study, tmp_path):
     folders = [f"{system}={tmp_path / system}" for system in ("ours", "theirs")]
     with pytest.raises(SystemExit, match=r"--theirs \(2 files\) lacks 1: c"):
         evaluate.main(["--mos_page", *folders, "--out", str(study)])
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+JUDGE = """<script>
+element("begin").click();
+const widths = [];
+element("video").addEventListener("loadedmetadata", () => {
+  widths.push(element("video").videoWidth);
+  const blocked = [element("next").disabled];
+  study.questions.forEach((_, q) => {
+    document.querySelector(`input[name=q${q}][value="${q + 3}"]`).click();
+  });
+  blocked.push(element("next").disabled);
+  if (String(blocked) !== "true,false") throw Error("Next: " + blocked);
+  element("next").click();
+  if (!element("end").hidden) {
+    fetch(element("download").href).then(found => found.text()).then(text => {
+      document.body.textContent = JSON.stringify({ widths, text });
+    });
+  }
+});
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_judge_in_a_browser(study, tmp_path):
+    page = (study / "study.html").read_text().replace("</body>", f"{JUDGE}</body>")
+    judged = tmp_path / "judged.html"
+    judged.write_text(page)
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'user'}")
+    done = subprocess.run(
+        [CHROMIUM, *flags, "--virtual-time-budget=20000", "--dump-dom", judged.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    body = re.search(r"<body>(.*)</body>", done.stdout, re.DOTALL)
+    found = json.loads(html.unescape(body[1]))
+    assert found["widths"] == [small.SIZE] * 4  # each video was decoded
+    ratings = json.loads(found["text"])
+    key = json.loads((study / "key.json").read_text())
+    assert [set(r) for r in ratings["ratings"]] == [{"video", *QUESTIONS}] * 4
+    assert {r["video"] for r in ratings["ratings"]} == set(key["videos"])
+    (tmp_path / "ratings.json").write_text(found["text"])
+    evaluate.main(["--mos", str(tmp_path / "ratings.json"), "--out", str(study)])
+    scores = json.loads((study / "mos.json").read_text())
+    assert [scores["ours"][q]["mean"] for q in QUESTIONS] == [3, 4, 5]
