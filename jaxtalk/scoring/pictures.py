@@ -21,6 +21,7 @@ ROW_COLOURS = {
 }
 SHEET_FRAMES, SHEET_PX = 8, 160
 LABEL_PX = 20
+FALLBACKS = ("lse_c", "csim")  # to rank clips by
 MAX_VIDEO_FRAMES = 250  # of a video side by side
 
 
@@ -80,9 +81,10 @@ def write_plots(folder, report):
 def chosen_clips(report, clips, rank_by):
     """{"best" | "median" | "worst": clip}, by a metric for which high or low is better.
 
-    Returns:
-      As told; fewer for less than 3 clips, none where the metric was not measured.
+    Where it was not measured, by LSE-C or CSIM; fewer of less than 3 clips.
     """
+    if not any(rank_by in values for values in report["clips"].values()):
+        rank_by = next((k for k in FALLBACKS if report["metrics"].get(k, {}).get("rows")), rank_by)
     better = report["metrics"].get(rank_by, {}).get("better")
     values = {name: v[rank_by] for name, v in report["clips"].items() if rank_by in v}
     order = sorted(values, key=values.get, reverse=better == "high")

@@ -52,16 +52,23 @@ def overview(report):
 
 def terminal(report):
     """Lines of the overview for a terminal, with what was not measured below it."""
-    lines = [*[overview(report)[0]], *overview(report)[1]]
+    head, rows = overview(report)
+    metrics = report["metrics"].values()
+    lines = [head, *(row for row, m in zip(rows, metrics) if not m["not_measured"])]
     widths = [max(map(len, column)) for column in zip(*lines)]
     text = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines]
     return [*text, *_not_measured(report), *_not_scored(report)]
 
 
 def _not_measured(report):
+    """Lines of metrics that have no value, those of one reason together."""
+    by_reason = {}
     for metric in report["metrics"].values():
         if metric["not_measured"]:
-            yield f"{metric['name']} ({metric['protocol']}): not measured: {metric['not_measured']}"
+            names = by_reason.setdefault(metric["not_measured"], [])
+            names.append(f"{metric['name']} ({metric['protocol']})")
+    for reason, names in by_reason.items():
+        yield f"{', '.join(names)}: not measured: {reason}"
 
 
 def _not_scored(report):

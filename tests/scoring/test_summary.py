@@ -150,6 +150,9 @@ def test_best_median_and_worst():
     assert chosen == {"best": "c3", "median": "c1", "worst": "c0"}
     made["metrics"]["psnr"]["better"] = "low"
     assert pictures.chosen_clips(made, clips, "psnr")["best"].name == "c0"
+    # Without a value of the metric, by CSIM, which clip 0 has none of.
+    assert "c0" not in {c.name for c in pictures.chosen_clips(made, clips, "m_lmd").values()}
+    made["metrics"]["csim"]["rows"] = {}
     assert pictures.chosen_clips(made, clips, "m_lmd") == {}
 
 
