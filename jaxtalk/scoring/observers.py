@@ -84,7 +84,7 @@ def load_observers(weights, *, stand_ins="bundle", detector=None, families=FAMIL
         found["landmarks"] = functools.partial(_landmarks, places["landmarks"])
     elif detector is not None:
         see = faces.mesh_observer(detector)
-        found["landmarks"] = functools.partial(Observer, "", see)
+        found["landmarks"] = functools.partial(Observer, "mesh", see)
     for family, kinds in MAKERS.items():
         for kind, make in kinds.items():
             if kind in places:

@@ -138,7 +138,7 @@ def test_a_mesh_gives_landmarks_or_none():
     found = observers.load_observers({}, stand_ins=None, detector=detector)["landmarks"]
     points, _ = found.see(small.frames(2), None, None)
     np.testing.assert_array_equal(points[0, :, 0], np.arange(68))
-    assert np.isnan(points[1]).all() and found.protocol == ""
+    assert np.isnan(points[1]).all() and found.protocol == "mesh"
 
 
 @pytest.mark.parametrize("degrees", [0, 20, -35])
