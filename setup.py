@@ -21,7 +21,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["jaxtalk*", "configs*", "tfds_builders*"]),
-    package_data={"jaxtalk": ["bundle/**/*"]},
+    package_data={"jaxtalk": ["bundle/**/*", "scoring/*.html"]},
     install_requires=[
         "absl-py>=2",
         "array_record>=0.8",

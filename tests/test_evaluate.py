@@ -4,9 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from jaxtalk import evaluate
+from jaxtalk.data.source import open_corpus
 from jaxtalk.evaluation.claims import CLAIMS
+from jaxtalk.evaluation.clips import read_source
+from jaxtalk.media.audio import num_video_frames
+from jaxtalk.metrics import image
+from jaxtalk.scoring import protocols
 from jaxtalk.talker import Talker
 from tests import tiny_corpus, tiny_stages, tiny_talker
 
@@ -27,14 +33,15 @@ def loaded(monkeypatch):
     monkeypatch.setattr(Talker, "load", lambda checkpoint: tiny_talker.loaded())
 
 
-def run(files, out, *flags, **options):
+def run(files, out, *flags, protocols=(), **options):
     usual = {
         "checkpoint": files / "run",
         "dataset": tiny_corpus.NAME,
         "data_dir": files / "corpus",
         "out": out,
     }
-    evaluate.main([*(f"--{name}={value}" for name, value in (usual | options).items()), *flags])
+    named = [f"--{name}={value}" for name, value in (usual | options).items()]
+    evaluate.main([*named, "--protocols", *protocols, *flags])
     return json.loads((out / "report.json").read_text())
 
 
@@ -61,6 +68,41 @@ def test_all_claims(files, loaded, tmp_path, capsys):
     assert "not_scored" not in (tmp_path / "report.md").read_text()
 
 
+def test_protocols_are_scored_beside_the_claims(files, loaded, tmp_path, capsys):
+    metrics = ("psnr", "csim", "lse_c", "m_lmd", "diversity", "fid")
+    flags = ("--claims", "psnr", "--metrics", *metrics)
+    names = ("reconstruction", "cross_identity", "motion")
+    run(files, tmp_path, *flags, protocols=names, limit=2)
+    found = {n: json.loads((tmp_path / n / "report.json").read_text()) for n in names}
+    measured = {
+        name: {key for key, metric in report["metrics"].items() if metric["rows"]}
+        for name, report in found.items()
+    }
+    assert measured == {
+        "reconstruction": {"psnr", "csim", "lse_c", "m_lmd"},
+        "cross_identity": {"csim", "lse_c", "diversity"},
+        "motion": {"csim", "lse_c"},
+    }
+    rows = found["reconstruction"]["metrics"]["psnr"]["rows"]
+    assert rows["real"]["value"] == 99 and rows["pred"]["value"] < 30
+    # The same frames, whoever asks for them.
+    talker, corpus = tiny_talker.loaded(), open_corpus(dataset(files), "test")
+    own = read_source(corpus[0], tiny_talker.IMAGE_SIZE)
+    frames = np.concatenate(list(talker.generate(own.frames[0], own.audio, motion=own.frames)))
+    expected = np.mean(image.psnr(frames[: len(own.frames)], own.frames))
+    value = found["reconstruction"]["clips"]["00000"]["psnr"]
+    assert value == pytest.approx(float(expected), rel=1e-4)
+    # Speech of another clip is what cross-identity hears.
+    clip = protocols.protocol_clips("cross_identity", talker, corpus)[0]
+    np.testing.assert_array_equal(clip.audio(), corpus[1]["audio"])
+    assert len(list(clip.pred())) == num_video_frames(len(corpus[1]["audio"]))
+    assert (tmp_path / "motion" / "clips").is_dir()
+
+
+def dataset(files):
+    return ConfigDict({"name": tiny_corpus.NAME, "data_dir": str(files / "corpus")})
+
+
 def test_chosen_claims_make_only_what_they_need(files, loaded, tmp_path, monkeypatch):
     monkeypatch.setattr(Talker, "generate", None)  # not called
     found = run(files, tmp_path, "--claims", "psnr", "flow_blinks")
@@ -79,6 +121,7 @@ def test_chosen_claims_make_only_what_they_need(files, loaded, tmp_path, monkeyp
         ({"landmarks": "nowhere"}, (), "--landmarks: found no weights"),
         ({"limit": 0}, (), "--limit: found 0"),
         ({}, ("--claims", "beauty"), "invalid choice: 'beauty'"),
+        ({"pred": "x"}, (), "found --pred and --checkpoint, expected one of"),
     ],
 )
 def test_faults_are_one_line(files, tmp_path, options, flags, message):

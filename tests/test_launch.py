@@ -146,16 +146,32 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("script", ["quickstart", "check_bundle", "train_bundle"])
+def test_ablation_trains_and_scores_each_preset(tmp_path):
+    folder, python = checkout(tmp_path)
+    done = bash("launch/ablation.sh", "--limit", "3", cwd=folder, PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    lines = (folder / "log").read_text().splitlines()
+    for preset in ("", ":no_flow", ":no_sync"):
+        assert sum(line.split("--config ")[-1].split()[0] == f"configs/styletalker.py{preset}"
+                   for line in lines if "jaxtalk.train" in line) == 1  # fmt: skip
+    scored = [line for line in lines if "--protocols" in line]
+    assert len(scored) == 3 and all(line.endswith("--limit 3") for line in scored)
+    assert "--table" in lines[-1] and lines[-1].count("/cross_identity") == 3
+
+
+@pytest.mark.parametrize("script", ["quickstart", "check_bundle", "train_bundle", "ablation"])
 def test_commands_of_the_scripts_exist(script):
     text = (ROOT / f"launch/{script}.sh").read_text()
     for module in re.findall(r"-m (\S+)", text):
         path = ROOT / (module.replace(".", "/") + ".py")
         assert path.exists(), module
-        options = re.split(r"\n(?:step|\$python|done)", text.split(f"-m {module}", 1)[1])[0]
+        source = path.read_text()
+        if module == "jaxtalk.evaluate":
+            source += (ROOT / "jaxtalk/scoring/arguments.py").read_text()
+        options = re.split(r"\n *(?:step|\$python|done)", text.split(f"-m {module}", 1)[1])[0]
         for option in re.findall(r" --(\w+)", options):
             if module != "jaxtalk.train":  # its flags are absl's
-                assert f'"--{option}"' in path.read_text(), (module, option)
+                assert f'"--{option}"' in source, (module, option)
 
 
 @pytest.mark.parametrize("broken", [None, "ruff", "pytest"])

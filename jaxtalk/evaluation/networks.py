@@ -42,20 +42,21 @@ class Track(NamedTuple):
     lips: np.ndarray | None = None
 
 
-def find_stages(checkpoint, landmarks=None):
+def find_stages(checkpoint, landmarks=None, stages=STAGES):
     """Directories of the weights of the measuring stages that are there.
 
     Args:
       checkpoint: as `Talker.load` takes it.
       landmarks: None, or a work directory or directory of weights of the stage landmarks.
+      stages: names of those to look for.
 
     Returns:
-      {"arcface" | "landmarks" | "syncnet": directory}.
+      {stage: directory}.
 
     Raises:
       UserError: no weights at `landmarks`.
     """
-    choices = {name: _places(checkpoint, name) for name in STAGES}
+    choices = {name: _places(checkpoint, name) for name in stages}
     if landmarks:
         root = pathlib.Path(landmarks)
         choices["landmarks"] = [root / "landmarks" / "weights", root / "weights", root]

@@ -3,6 +3,7 @@
 import math
 import os
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,31 @@ _MAX_GAP_S = 600
 _SEEK_FRAMES = 50
 _MAX_FPS = 240
 _MAX_DENOMINATOR = 1001  # 24000 / 1001 and its like, whole again from a float
+
+
+class VideoInfo(NamedTuple):
+    """What a file says of its pictures: size in px, frames a second and seconds (None where it does
+    not say), and whether it has sound."""
+
+    width: int
+    height: int
+    fps: float | None
+    duration_s: float | None
+    has_audio: bool
+
+
+def video_info(path):
+    """`VideoInfo` of a file, from its headers; raises as `read_video` before the first frame."""
+    with files.open_media(path) as container:
+        stream = _picture_stream(container, os.fspath(path))
+        size = _display_size(stream, stream.codec_context)
+        rate, seconds = stream.guessed_rate, stream.duration
+        return VideoInfo(
+            *size,
+            fps=float(rate) if rate else None,
+            duration_s=float(seconds * stream.time_base) if seconds else None,
+            has_audio=bool(container.streams.audio),
+        )
 
 
 def read_video(path, fps=FPS):

@@ -1,0 +1,1 @@
+"""Scores videos of any system by the metrics of the papers, each under the id of its protocol."""

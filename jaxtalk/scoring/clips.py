@@ -1,0 +1,210 @@
+"""Which clips are scored: files of predictions and targets, matched by name and checked."""
+
+import itertools
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.media.audio import read_audio, to_int16
+from jaxtalk.media.video import FPS, read_video, video_info
+
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".wmv")
+SOUNDS = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aiff", *VIDEOS)
+NAMED_IN_MESSAGE = 5
+
+
+class Clip(NamedTuple):
+    """A video to score.
+
+    name: one line, unique. pred, real: functions that give an iterator of uint8 [H, W, 3] at 25
+    fps; both of one size. audio: function -> int16 [S] at 16 kHz, what `pred` is to speak.
+    real_audio, wrong_audio: functions, what `real` speaks, and what it does not. paired: whether
+    frame k of `real` is the ground truth of frame k of `pred`; otherwise `real` only shows the
+    person, and begins with the portrait. seeds: functions as `pred`, of other seeds. notes: what
+    differs between the two.
+    """
+
+    name: str
+    pred: Callable
+    real: Callable
+    audio: Callable
+    real_audio: Callable
+    wrong_audio: Callable
+    paired: bool = True
+    seeds: tuple[Callable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def files_of(option, folder, endings):
+    """Path without its ending, relative to the folder -> path, in order of the names.
+
+    Raises:
+      UserError: no such folder, none of these files in it, or two of one name.
+    """
+    root = pathlib.Path(folder)
+    if not root.is_dir():
+        raise UserError(f"--{option}: found no folder {folder}, expected one with videos in it")
+    found = {}
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in endings):
+        name = path.relative_to(root).with_suffix("").as_posix()
+        if name in found:
+            raise UserError(
+                f"--{option}: found {found[name].name} and {path.name}, expected one file of each "
+                "name; remove one of them"
+            )
+        found[name] = path
+    if not found:
+        raise UserError(
+            f"--{option}: found no files {', '.join(endings[:4])}, ... in {folder}, expected one "
+            "for each clip"
+        )
+    return found
+
+
+def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismatch=False):
+    """The clips of two folders.
+
+    Speech is that of `audio`, else of the prediction, else of the target.
+
+    Args:
+      pred, target: folders of videos, whose names match but for their endings.
+      audio: None, or a folder of sounds or videos of the same names.
+      seeds: further folders of predictions, made with other seeds.
+      limit: number of clips, from the first; None = all.
+      allow_mismatch: score what both sides have, with a note, instead of raising.
+
+    Returns:
+      (list of `Clip`, {name: why it cannot be scored} of files that cannot be read).
+
+    Raises:
+      UserError: empty folders; names, lengths, sizes or rates that differ, without
+        `allow_mismatch`; nothing in common.
+    """
+    folders = {"pred": files_of("pred", pred, VIDEOS), "target": files_of("target", target, VIDEOS)}
+    if audio is not None:
+        folders["audio"] = files_of("audio", audio, SOUNDS)
+    for i, folder in enumerate(seeds):
+        folders[f"more_seeds {i + 1}"] = files_of("more_seeds", folder, VIDEOS)
+    names = common_names(folders, allow_mismatch)[:limit]
+    infos, unreadable = {}, {}
+    for name in names:
+        try:
+            infos[name] = [video_info(folders[side][name]) for side in ("pred", "target")]
+        except UserError as error:
+            unreadable[name] = str(error)
+    if not infos:
+        raise UserError(f"--pred: none of {len(names)} clips can be read: {unreadable[names[0]]}")
+    differences = {name: _differences(*pair) for name, pair in infos.items()}
+    differing = {name: found for name, found in differences.items() if found}
+    if differing and not allow_mismatch:
+        listed = "; ".join(
+            f"{name}: {', '.join(found)}"
+            for name, found in itertools.islice(differing.items(), NAMED_IN_MESSAGE)
+        )
+        raise UserError(
+            f"--pred and --target: found {len(differing)} of {len(infos)} clips that differ "
+            f"(prediction, target): {listed}; expected equal lengths, sizes and rates; "
+            "--allow_mismatch scores the common part"
+        )
+    clips, order = [], list(infos)
+    for i, name in enumerate(order):
+        following = order[(i + 1) % len(order)]
+        own = {side: paths[name] for side, paths in folders.items()}
+        size = _common_size(*infos[name])
+        wrong = _speech("target", following, folders, infos) if len(order) > 1 else _no_other
+        clips.append(
+            Clip(
+                name=name,
+                pred=_frames(own["pred"], size),
+                real=_frames(own["target"], size),
+                audio=_speech("pred", name, folders, infos),
+                real_audio=_speech("target", name, folders, infos),
+                wrong_audio=wrong,
+                seeds=tuple(_frames(own[f"more_seeds {k + 1}"], size) for k in range(len(seeds))),
+                notes=tuple(differences[name]),
+            )
+        )
+    return clips, unreadable
+
+
+def common_names(folders, allow_mismatch):
+    """Sorted names that all sides have: {option: {name: path}} -> list.
+
+    Raises:
+      UserError: they differ and `allow_mismatch` is not set, or none is common.
+    """
+    common = set.intersection(*(set(files) for files in folders.values()))
+    every = set.union(*(set(files) for files in folders.values()))
+    if common != every and not allow_mismatch:
+        lacking = []
+        for side, files in folders.items():
+            missing = sorted(every - set(files))
+            if missing:
+                more = "" if len(missing) <= NAMED_IN_MESSAGE else ", ..."
+                listed = f"{', '.join(missing[:NAMED_IN_MESSAGE])}{more}"
+                lacking.append(f"--{side} ({len(files)} files) lacks {len(missing)}: {listed}")
+        raise UserError(
+            f"names differ: {'; '.join(lacking)}; expected the same names on all sides; "
+            "--allow_mismatch scores the common ones"
+        )
+    if not common:
+        first = {side: min(files) for side, files in folders.items()}
+        raise UserError(
+            "names differ: found no clip of one name on all sides, such as "
+            f"{' and '.join(f'{name!r} in --{side}' for side, name in first.items())}; rename them"
+        )
+    return sorted(common)
+
+
+def _differences(pred, target):
+    """What differs between two `VideoInfo`, as texts."""
+    found = []
+    if None not in (pred.duration_s, target.duration_s):
+        lengths = [round(info.duration_s * FPS) for info in (pred, target)]
+        if lengths[0] != lengths[1]:
+            found.append(f"{lengths[0]} and {lengths[1]} frames at {FPS} fps")
+    sizes = [f"{info.width} x {info.height}" for info in (pred, target)]
+    if sizes[0] != sizes[1]:
+        found.append(f"{sizes[0]} and {sizes[1]} px")
+    if None not in (pred.fps, target.fps) and abs(pred.fps - target.fps) > 0.01:
+        found.append(f"{pred.fps:.2f} and {target.fps:.2f} fps")
+    return found
+
+
+def _common_size(pred, target):
+    """(width, height) of the smaller of two videos; None where they are of one size."""
+    sizes = [(info.width, info.height) for info in (pred, target)]
+    return None if sizes[0] == sizes[1] else min(sizes, key=np.prod)
+
+
+def _frames(path, size):
+    def frames():
+        for frame in read_video(path):
+            if size is None or frame.shape[1::-1] == size:
+                yield frame
+            else:
+                yield np.array(Image.fromarray(frame).resize(size, Image.Resampling.HAMMING))
+
+    return frames
+
+
+def _speech(side, name, folders, infos):
+    """Function that reads a clip's speech: of --audio, else of this side, else of the other one."""
+    order = {"pred": ("pred", "target"), "target": ("target", "pred")}[side]
+    has_audio = dict(zip(("pred", "target"), (info.has_audio for info in infos[name])))
+
+    def audio():
+        sides = ["audio"] if "audio" in folders else [s for s in order if has_audio[s]]
+        if not sides:
+            raise UserError("no audio: neither prediction nor target has sound; give --audio")
+        return to_int16(read_audio(folders[sides[0]][name]))
+
+    return audio
+
+
+def _no_other():
+    raise UserError("wrong audio: found a single clip, expected another one to take it of")

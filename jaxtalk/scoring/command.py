@@ -1,0 +1,90 @@
+"""What the command line asks for, carried out: scores, pictures, opinions."""
+
+import contextlib
+import pathlib
+import sys
+
+from jaxtalk.core.errors import UserError
+from jaxtalk.evaluation.networks import find_stages
+from jaxtalk.media.face_detector import face_detector
+from jaxtalk.scoring import pictures, report, summary
+from jaxtalk.scoring.clips import folder_clips
+from jaxtalk.scoring.metrics import METRICS, STANDARD
+from jaxtalk.scoring.observers import load_observers
+from jaxtalk.scoring.run import run
+
+
+def say(line):
+    """A line of progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def observers_of(args):
+    """The observers that the chosen metrics need."""
+    keys = args.metrics or STANDARD
+    families = {METRICS[key].family for key in keys}
+    if families & {"identity", "sync"}:
+        families.add("landmarks")
+    weights = dict(parsed_weights(args.weights))
+    stand_ins = None if args.stand_ins == "none" else args.stand_ins
+    if args.landmarks:
+        found = find_stages(stand_ins or "bundle", args.landmarks)
+        weights.setdefault("landmarks", found["landmarks"])
+    with contextlib.ExitStack() as stack:
+        detector = None
+        if "landmarks" in families and "landmarks" not in weights:
+            with contextlib.suppress(UserError):  # not installed, which the report tells
+                detector = stack.enter_context(face_detector("mesh"))
+        yield load_observers(weights, stand_ins=stand_ins, detector=detector, families=families)
+
+
+def parsed_weights(texts):
+    """KIND=DIR texts -> pairs."""
+    for text in texts:
+        kind, equals, directory = text.partition("=")
+        if not (kind and equals and directory):
+            raise UserError(f"--weights: found {text!r}, expected KIND=DIR")
+        yield kind, directory
+
+
+def score_folders(args):
+    """Scores --pred against --target."""
+    clips, unreadable = folder_clips(
+        *(args.pred, args.target, args.audio),
+        seeds=args.more_seeds,
+        limit=args.limit,
+        allow_mismatch=args.allow_mismatch,
+    )
+    folders = {"pred": args.pred, "target": args.target, "audio": args.audio}
+    settings = {name: str(pathlib.Path(f).resolve()) for name, f in folders.items() if f}
+    settings["more_seeds"] = [str(pathlib.Path(f).resolve()) for f in args.more_seeds]
+    with observers_of(args) as observers:
+        return score(args, args.out, args.pred, clips, observers, settings, unreadable)
+
+
+def score(args, folder, title, clips, observers, settings, unreadable=None):
+    """Scores clips, prints the table, and writes the report and its pictures; the report."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    baseline = summary.read_report(args.baseline) if args.baseline else None
+    found, records = run(
+        *(clips, args.metrics or STANDARD, observers, folder),
+        settings=settings | {"weights": sorted(args.weights), "stand_ins": args.stand_ins},
+        unreadable=unreadable,
+        allow_mismatch=args.allow_mismatch,
+        say=say,
+    )
+    found = {"title": str(title), "command": args.command, "seed": args.seed, **found}
+    if baseline:
+        compared = summary.compare(found, baseline)
+        found["baseline"] = {"title": baseline.get("title", args.baseline), "metrics": compared}
+    found["pictures"] = pictures.write_plots(folder, found)
+    found["pictures"] += pictures.write_clips(
+        folder, pictures.chosen_clips(found, clips, args.rank_by)
+    )
+    report.write_csv(folder / "per_clip.csv", records, found["not_scored"])
+    report.write(folder, found)
+    print("\n".join(report.terminal(found)))
+    print(f"wrote {folder / 'report.json'}, report.md, per_clip.csv, plots and clips")
+    return found
