@@ -49,7 +49,7 @@ def test_videos_that_kill_or_stop_their_process(tmp_path):
 
 
 def test_a_build_that_is_stopped_leaves_the_rest(tmp_path, monkeypatch):
-    """Ctrl-C: the video that is under way is finished, the others are not begun."""
+    """Ctrl-C: what is under way, or in the worker's hands, is finished; the rest is not begun."""
     sources = []
     for name in "abcd":
         video_trees.write(tmp_path / f"{name}.mp4", video_trees.empty_room(4))
@@ -67,7 +67,7 @@ def test_a_build_that_is_stopped_leaves_the_rest(tmp_path, monkeypatch):
         run.prepare_here(sources, job, 1)
     monkeypatch.undo()
     left = [one.name for one in run.pending(sources, job.store)]
-    assert "a" not in left and {"c", "d"} <= set(left)
+    assert "a" not in left and "d" in left
     _, lines = reported(sources, job, tmp_path)
     assert [line["reason"] for line in lines][::3] == ["no face", "pending"]
 
