@@ -10,6 +10,7 @@ import time
 
 from jaxtalk.core import command_line
 from jaxtalk.media.files import check_replaces_none
+from jaxtalk.media.inputs import face_boxes
 from jaxtalk.media.video import FPS
 from jaxtalk.media.video_writer import VideoWriter, synthetic_note
 from jaxtalk.talker import BLOCK_FRAMES, Talker
@@ -24,6 +25,8 @@ def parse(argv):
     parser.add_argument("--audio", required=True, help="speech: an audio or video file")
     parser.add_argument("--out", required=True, help="the video to write, .mp4")
     parser.add_argument("--motion", help="a video whose head motion and blinks to take")
+    crops = {"choices": ("square", "face"), "default": "square"}
+    parser.add_argument("--crop", **crops, help="take the centred square, or that around the face")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another motion")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 = likeliest motion")
     parser.add_argument("--chunk_frames", type=int, default=BLOCK_FRAMES, help="frames at a time")
@@ -33,6 +36,7 @@ def parse(argv):
 def generate(args):
     """Writes the video."""
     check_replaces_none(args.out, image=args.image, audio=args.audio, motion=args.motion)
+    boxes = face_boxes(args.image, args.motion) if args.crop == "face" else {}
     talker = Talker.load(args.checkpoint)
     start_s, shown_s, num_frames = time.monotonic(), 0.0, 0
     note = synthetic_note(talker.name, args.seed)
@@ -44,6 +48,7 @@ def generate(args):
             seed=args.seed,
             temperature=args.temperature,
             chunk_frames=args.chunk_frames,
+            **boxes,
         ):
             for frame in frames:
                 writer.write(frame)

@@ -124,6 +124,7 @@ class Talker:
         *,
         box=None,
         motion=None,
+        motion_box=None,
         seed=0,
         temperature=1.0,
         chunk_frames=BLOCK_FRAMES,
@@ -141,6 +142,7 @@ class Talker:
             around a face, as corpora of real videos are cut. None = the largest centred square.
           audio: speech, an audio or video file; or [S], int16 or float in [-1, 1], mono, 16 kHz.
           motion: None, a video file, or uint8 [T, H, W, 3] at 25 fps.
+          motion_box: as `box`, of its frames; `media.crop.video_box` finds it.
           seed: 0 .. 2^32 - 1; the same one gives the same frames on the same machine.
           temperature: factor of the noise; 0 = the likeliest motion at each frame.
           chunk_frames: frames to give at a time.
@@ -166,7 +168,7 @@ class Talker:
             sound = opened.enter_context(
                 contextlib.closing(audio_blocks(audio, BLOCK_FRAMES * SAMPLES_PER_FRAME))
             )
-            film = None if motion is None else motion_frames(motion, self.image_size)
+            film = None if motion is None else motion_frames(motion, self.image_size, motion_box)
             if film is not None:
                 opened.enter_context(contextlib.closing(film))
             speech, frames = _started(sound), film and _started(film)

@@ -11,10 +11,13 @@ from PIL import Image
 
 from jaxtalk import generate
 from jaxtalk.core.errors import UserError
+from jaxtalk.media import inputs
 from jaxtalk.media.audio import write_wav
 from jaxtalk.media.image import write_png
+from jaxtalk.media.video_writer import VideoWriter
 from jaxtalk.talker import Talker
 from tests import tiny_talker
+from tests.tfds_builders import framed_faces
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,35 @@ def run(files, **options):
         "out": files / "talk.mp4",
     }
     generate.main([f"--{name}={value}" for name, value in {**usual, **options}.items()])
+
+
+def test_crop_takes_the_square_around_the_face(files, loaded, tmp_path, monkeypatch):
+    """Of portrait and motion; at the edge of a wide picture it would else be cut off."""
+    picture = np.zeros((80, 240, 3), np.uint8)
+    picture[16:64, 178:222] = 255, 0, 255
+    write_png(tmp_path / "wide.png", picture)
+    with VideoWriter(tmp_path / "wide.mp4") as writer:
+        for _ in range(8):
+            writer.write(picture)
+    taken = {}
+    generate_frames = Talker.generate
+
+    def spy(self, image, audio, **options):
+        taken.update(options)
+        return generate_frames(self, image, audio, **options)
+
+    monkeypatch.setattr(Talker, "generate", spy)
+    monkeypatch.setattr(inputs, "face_detector", framed_faces.framed_faces)
+    options = {"image": tmp_path / "wide.png", "motion": tmp_path / "wide.mp4"}
+    run(files, out=tmp_path / "talk.mp4", crop="face", **options)
+    for box in (taken["box"], taken["motion_box"]):
+        centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        np.testing.assert_allclose(centre, (200, 40), atol=2)
+        assert box[2] - box[0] == pytest.approx(1.2 * 48, abs=4)
+    write_png(tmp_path / "nobody.png", np.zeros((80, 240, 3), np.uint8))
+    with pytest.raises(SystemExit):
+        run(files, out=tmp_path / "none.mp4", crop="face", image=tmp_path / "nobody.png")
+    assert not (tmp_path / "none.mp4").exists()
 
 
 def test_writes_an_mp4_with_sound_and_a_note(files, loaded, tmp_path, capsys):

@@ -3,6 +3,8 @@
 `face.portrait_crop` cuts it out; builders and Talker choose the box here.
 """
 
+import itertools
+
 import numpy as np
 
 from jaxtalk.media import face
@@ -59,9 +61,27 @@ def portrait_box(image, detector, *, increase=_INCREASE):
     Returns:
       (x0, y0, x1, y1); None, `portrait_crop`'s largest centred square, where no face is found.
     """
-    faces = detector.detect(image) if detector else []
-    if not faces:
-        return None
-    boxes = np.array([found.box for found in faces])
-    largest = np.argmax(np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1))
-    return crop_box(boxes[largest], increase=increase)
+    box = _largest(detector.detect(image)) if detector else None
+    return None if box is None else crop_box(box, increase=increase)
+
+
+def video_box(frames, detector, *, stride=5, increase=_INCREASE):
+    """The square around the largest face of a video, as `crop_box` of the frames looked at.
+
+    Args:
+      frames: iterable of uint8 [H, W, 3]; they are not kept.
+      detector: `face_detector.FaceDetector`.
+      stride: every which frame is looked at.
+
+    Returns:
+      (x0, y0, x1, y1); None where no face is found.
+    """
+    looked_at = itertools.islice(frames, 0, None, stride)
+    boxes = [box for frame in looked_at if (box := _largest(detector.detect(frame))) is not None]
+    return crop_box(np.array(boxes), increase=increase) if boxes else None
+
+
+def _largest(faces):
+    """The box [4] of the largest of some faces, or None."""
+    areas = [np.prod(found.box[2:] - found.box[:2]) for found in faces]
+    return faces[np.argmax(areas)].box if faces else None

@@ -17,8 +17,10 @@ from jaxtalk.media.audio import (
     stream_audio,
     to_int16,
 )
+from jaxtalk.media.crop import portrait_box, video_box
 from jaxtalk.media.face import portrait_crop
-from jaxtalk.media.image import MIN_SIDE_PX
+from jaxtalk.media.face_detector import face_detector
+from jaxtalk.media.image import MIN_SIDE_PX, read_image
 from jaxtalk.media.video import read_video
 
 LEAD_FRAMES, MARGIN_SAMPLES = 3, 1376  # of audio around a block, behind its mel windows
@@ -58,10 +60,10 @@ def audio_blocks(audio, block_samples):
     return (block for block in [audio if audio.dtype == np.int16 else to_int16(audio)])
 
 
-def motion_frames(motion, size):
-    """uint8 [size, size, 3] frames of a motion source, one by one."""
+def motion_frames(motion, size, box=None):
+    """uint8 [size, size, 3] frames of a motion source, one by one; the square `box` of each."""
     frames = read_video(motion) if is_path(motion) else checked_frames(motion, "motion", 4)
-    return (portrait_crop(frame, size) for frame in frames)
+    return (portrait_crop(frame, size, box) for frame in frames)
 
 
 def checked_box(box, image_size):
@@ -121,3 +123,26 @@ def audio_excerpts(blocks, block_frames):
         frame += block_frames
         drop = max(0, frame - LEAD_FRAMES) - first
         kept, first = kept[SAMPLES_PER_FRAME * drop :], first + drop
+
+
+def face_boxes(image, motion):
+    """The squares around the faces of two files, cut as corpora of real videos are.
+
+    Args:
+      image: file of the portrait.
+      motion: file of the motion source, or None.
+
+    Returns:
+      {"box", "motion_box": (x0, y0, x1, y1) in px}, the latter where there is a motion source.
+
+    Raises:
+      UserError: no face is found, or nothing that finds one is installed.
+    """
+    with face_detector("auto") as detector:
+        boxes = {"box": portrait_box(read_image(image), detector)}
+        if motion:
+            boxes["motion_box"] = video_box(read_video(motion), detector)
+    for option, path, box in zip(("--image", "--motion"), (image, motion), boxes.values()):
+        if box is None:
+            raise UserError(f"{option}: found no face in {path}, expected one; use --crop square")
+    return boxes

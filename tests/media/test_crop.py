@@ -66,6 +66,20 @@ def test_portrait():
     )
 
 
+def test_video():
+    """The union of the largest faces of the frames that are looked at."""
+    frames = [np.full((90, 90, 3), i, np.uint8) for i in range(7)]
+
+    def detect(image):
+        i = int(image[0, 0, 0])
+        boxes = {0: [[10, 10, 30, 34], [0, 0, 9, 9]], 3: [[12, 8, 30, 34]], 5: [[0, 0, 90, 90]]}
+        return [Face(np.array(box, np.float32), 0.9, None) for box in boxes.get(i, [])]
+
+    found = crop.video_box(iter(frames), FaceDetector("fake", detect), stride=3)
+    assert found == crop.crop_box([[10, 8, 30, 34]])
+    assert crop.video_box(iter(frames[1:2]), FaceDetector("fake", detect)) is None
+
+
 @pytest.mark.parametrize(
     "boxes", [np.zeros((0, 4)), np.zeros((2, 3)), [[0, 0, np.nan, 4]], [[5, 5, 5, 9]]]
 )
