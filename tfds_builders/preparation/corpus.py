@@ -14,6 +14,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.media import audio, expression
 from jaxtalk.media.face_detector import face_detector
 from jaxtalk.media.phonemes import recognise_phonemes
+from tfds_builders.schema import clip_features
 
 from . import clips, report, run
 from .guard import Job
@@ -37,11 +38,6 @@ class CorpusConfig(tfds.core.BuilderConfig):
         self.parameters = parameters or Parameters()
         self.basis = basis
         self.options = dict(options or {})
-
-
-def _array(*shape, dtype=np.float32):
-    """Stored as raw bytes: a list of numbers takes twice as long to read."""
-    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
 
 
 class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
@@ -98,34 +94,12 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
         }
 
     def _info(self):
-        text, scalar = tfds.features.Text(), tfds.features.Scalar
-        blob = tfds.features.Tensor(shape=(), dtype=np.object_)
         jpeg = self.builder_config.parameters.video == "jpeg"
         return tfds.core.DatasetInfo(
             builder=self,
             description=type(self).__doc__,
             metadata=tfds.core.MetadataDict(),
-            features=tfds.features.FeaturesDict(
-                {
-                    "video": tfds.features.Sequence(blob) if jpeg else blob,
-                    "audio": _array(None, dtype=np.int16),
-                    "fps": scalar(np.float32),
-                    "sample_rate_hz": scalar(np.int32),
-                    "speaker": text,
-                    "speaker_id": scalar(np.int32),
-                    "style": text,
-                    "text": text,
-                    "landmarks": _array(None, 68, 2),
-                    "mesh": _array(None, clips.NUM_MESH, 3),
-                    "expression": _array(None, expression.NUM_EXPRESSION),
-                    "pose": _array(None, 6),
-                    "mouth_box": _array(None, 4),
-                    "phonemes": _array(None, dtype=np.int32),
-                    "av_offset_frames": scalar(np.int32),
-                    "source_id": text,
-                    "start_s": scalar(np.float32),
-                }
-            ),
+            features=clip_features(num_mesh=clips.NUM_MESH, jpeg=jpeg),
         )
 
     def _download_and_prepare(self, dl_manager, download_config):

@@ -5,17 +5,15 @@ import os
 import sys
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from jaxtalk.core.errors import UserError
+from tfds_builders.schema import clip_features
 
 from .clips import ClipSpec
-from .expression import NUM_EXPRESSION
 from .mesh import NUM_MESH
 from .pool import make_clips
-from .shape import NUM_LANDMARKS
 
 
 class SplitSize(NamedTuple):
@@ -92,11 +90,6 @@ def clip_specs(config):
     ]
 
 
-def _array(*shape, dtype=np.float32):
-    """Stored as raw bytes: a list of numbers takes twice as long to read."""
-    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
-
-
 class ProceduralHeads(tfds.core.GeneratorBasedBuilder):
     """Talking heads drawn from a parametric model and driven by synthesised speech.
 
@@ -119,33 +112,11 @@ class ProceduralHeads(tfds.core.GeneratorBasedBuilder):
         super().__init__(*args, **kwargs)
 
     def _info(self):
-        text, scalar = tfds.features.Text(), tfds.features.Scalar
-        jpeg = tfds.features.Tensor(shape=(), dtype=np.object_)
         return tfds.core.DatasetInfo(
             builder=self,
             description=type(self).__doc__,
             metadata=tfds.core.MetadataDict(),
-            features=tfds.features.FeaturesDict(
-                {
-                    "video": tfds.features.Sequence(jpeg),
-                    "audio": _array(None, dtype=np.int16),
-                    "fps": scalar(np.float32),
-                    "sample_rate_hz": scalar(np.int32),
-                    "speaker": text,
-                    "speaker_id": scalar(np.int32),
-                    "style": text,
-                    "text": text,
-                    "landmarks": _array(None, NUM_LANDMARKS, 2),
-                    "mesh": _array(None, NUM_MESH, 3),
-                    "expression": _array(None, NUM_EXPRESSION),
-                    "pose": _array(None, 6),
-                    "mouth_box": _array(None, 4),
-                    "phonemes": _array(None, dtype=np.int32),
-                    "av_offset_frames": scalar(np.int32),
-                    "source_id": text,
-                    "start_s": scalar(np.float32),
-                }
-            ),
+            features=clip_features(num_mesh=NUM_MESH, jpeg=True),
         )
 
     def _split_generators(self, dl_manager):
