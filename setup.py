@@ -3,7 +3,7 @@
 from setuptools import find_packages, setup
 
 DEMO = [
-    *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11", "tqdm>=4.60"),  # of the corpus
+    *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11"),  # of the corpus
     "matplotlib>=3.9",
     "tensorboardX>=2.6",
 ]
@@ -21,7 +21,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["jaxtalk*", "configs*", "tfds_builders*"]),
-    package_data={"jaxtalk": ["bundle/**/*", "scoring/*.html"]},
+    package_data={"jaxtalk": ["bundle/**/*", "data/*.html", "scoring/*.html"]},
     install_requires=[
         "absl-py>=2",
         "array_record>=0.8",
@@ -38,6 +38,7 @@ setup(
         "orbax-checkpoint>=0.11.25",
         "pillow>=11.3",
         "tensorflow-datasets>=4.9.8",
+        "tqdm>=4.60",
     ],
     extras_require={
         "demo": DEMO,

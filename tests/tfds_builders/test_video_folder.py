@@ -1,5 +1,6 @@
 """A folder of videos, healthy and broken in every way, to a corpus and a report."""
 
+import collections
 import io
 import os
 import pathlib
@@ -12,6 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from jaxtalk.core.errors import UserError
+from jaxtalk.data import inspect
 from jaxtalk.media import video
 from jaxtalk.media.face_detector import face_detector
 from tests.tfds_builders import corpora, framed_faces, video_trees
@@ -86,6 +88,17 @@ def test_each_video_is_kept_or_has_a_reason(built):
     assert details["anna/healthy"] == "has the content of anna/copy"
     assert details["dan/empty"].startswith("empty.mp4: the file is empty")
     assert "found duration_s 0.6, expected at least 1" in details["dan/short"]
+
+
+def test_its_page(built, tmp_path):
+    data_dir, _, report = built
+    words = ["--dataset", "video_folder/default", "--data_dir", str(data_dir)]
+    inspect.main([*words, "--out", str(tmp_path / "page.html")])
+    text = (tmp_path / "page.html").read_text()
+    assert text.count('class="strip"') == 7 and "video_folder/default" in text
+    for reason, count in collections.Counter(corpora.left_out(report).values()).items():
+        assert f'<td>{reason}</td><td class="number">{count}</td>' in text
+    assert "7 clips were kept, 10 clips or videos left out" in text
 
 
 def test_the_clips(built):
