@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -205,6 +206,24 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     assert "\n" not in line
     with pytest.raises(UserError, match="cannot build in"):
         build.main(["--data_dir", str(data_dir), "--debug"])
+
+
+def test_no_room_is_one_line(broken, tmp_path, monkeypatch):
+    broken(lambda spec: False)
+    monkeypatch.setattr(build, "CONFIGS", [HeadsConfig(name="tiny", size=64, splits=SPLITS)])
+    words = ["--config", "tiny", "--data_dir", str(tmp_path), "--num_processes", "1"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            build.main(words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    line = stopped.value.code
+    assert line.startswith(f"error: --data_dir: cannot build in {tmp_path} (") and "\n" not in line
+    assert "File too large" in line and line.endswith("make room, or name another folder")
+    build.main(words)
+    assert (tmp_path / "procedural_heads/tiny/1.0.0").is_dir()
 
 
 def test_missing_espeak_is_said_in_one_line(monkeypatch):

@@ -1,6 +1,7 @@
 """A folder of videos, healthy and broken in every way, to a corpus and a report."""
 
 import collections
+import errno
 import io
 import os
 import pathlib
@@ -205,6 +206,23 @@ def test_links_are_followed_once(tmp_path):
     (tmp_path / "a/x.mp4").touch()
     os.symlink(tmp_path, tmp_path / "a/round")
     assert sources.walk(tmp_path) == (["a/x.mp4"], [])
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
+    for name in ("anna/one.mp4", "ben/two.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("anna"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    listing = VideoFolder(data_dir=tmp_path / "data").list_sources(str(tmp_path))
+    assert [source.name for source in listing.sources] == ["ben/two"]
+    assert listing.missing == [("anna", "permission denied")]
 
 
 def test_with_the_real_detector(tree, tmp_path):

@@ -10,6 +10,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.media import expression
 from jaxtalk.media.clip_filters import ClipLimits
 from jaxtalk.media.face_detector import KINDS, face_detector
+from tfds_builders.room import told_of_room
 
 from .corpus import CorpusConfig
 from .parameters import PHONEME_KINDS, VIDEO_KINDS, Parameters, check
@@ -78,7 +79,7 @@ def build(builder_class, arguments, options=None, detector=face_detector):
         basis=expression.load_basis(basis) if basis else None,
         options=options,
     )
-    try:
+    with told_of_room(arguments.data_dir, "what is prepared is kept, start again"):
         builder = builder_class(
             config=config,
             data_dir=arguments.data_dir,
@@ -94,12 +95,6 @@ def build(builder_class, arguments, options=None, detector=face_detector):
             manual_dir=root, beam_options=_beam_options(arguments.beam_pipeline_options)
         )
         builder.download_and_prepare(download_config=download)
-    except (OSError, RuntimeError) as error:  # ArrayRecord and Beam raise the latter
-        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"--data_dir: cannot build in {arguments.data_dir} ({reason}); expected a folder that "
-            "can be written, with room for the corpus; what is prepared is kept, start again"
-        ) from error
     print(
         f"{builder.data_path}: the corpus; {builder.folder}/build_report.jsonl: what became of it"
     )

@@ -7,6 +7,7 @@ import time
 import tensorflow_datasets as tfds
 
 from jaxtalk.core.errors import UserError
+from tfds_builders.room import told_of_room
 
 from .procedural_heads_dataset_builder import CONFIGS, ProceduralHeads
 
@@ -19,17 +20,12 @@ def build(config, data_dir, num_processes):
     """
     tfds.disable_progress_bar()  # the builder shows its own, which knows its end
     begin = time.monotonic()
-    try:
+    with told_of_room(data_dir, "make room, or name another folder"):
         builder = ProceduralHeads(config=config, data_dir=data_dir, num_processes=num_processes)
         if builder.data_path.exists():
             print(f"{builder.data_path} is built already")
             return
         builder.download_and_prepare()
-    except OSError as error:
-        raise UserError(
-            f"--data_dir: cannot build in {data_dir} ({error.strerror or error}); expected a "
-            "folder that can be written, with room for the corpus"
-        ) from error
     seconds = time.monotonic() - begin
     frames = sum(
         builder.info.splits[split].num_examples * size.frames
