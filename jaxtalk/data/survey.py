@@ -48,6 +48,7 @@ REPORT_MEASURES = {
     "face_px": Measure("face in the source video, px", 1.0),
     "sharpness": Measure("sharpness of the face", 2.0**-9),
     "padding": Measure("part of the crop beyond the picture", 2.0**-6),
+    "av_offset_frames": Measure("offset in the source video, frames", whole=True),
 }
 
 

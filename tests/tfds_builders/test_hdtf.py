@@ -45,6 +45,8 @@ def test_corpus(tmp_path):
     )
     for clip in tfds.builder_from_directory(path).as_data_source("train"):
         assert clip["speaker"] == clip["style"] == b"AmyKlobuchar"
+    with pytest.raises(UserError, match=r"with size 128 and not 256; crops track and not publ"):
+        corpora.build(Hdtf, root, tmp_path / "data", options={"crops": "published"})
 
 
 def test_published_crops(tmp_path):

@@ -9,7 +9,9 @@ import tensorflow_datasets as tfds
 from jaxtalk.core.errors import UserError
 from tests.tfds_builders import corpora, video_trees
 from tfds_builders.mead.mead_dataset_builder import EMOTIONS, TEST_ACTORS, Mead
+from tfds_builders.preparation import command_line
 from tfds_builders.preparation.corpus import CorpusConfig
+from tfds_builders.preparation.sources import Listing
 
 
 def listed(root, **options):
@@ -53,6 +55,14 @@ def test_corpus(built):
     assert reasons.pop("M005/video") == "missing"
     assert reasons["W011/video/front/happy"] == reasons["M003/video/front/sad"] == "missing"
     assert len(reasons) == 6 + 7 and set(reasons.values()) == {"missing"}
+
+
+def test_another_choice_of_views_is_refused(built):
+    path, _ = built
+    config = CorpusConfig(options={"views": "front,top"})
+    builder = Mead(config=config, data_dir=path.parents[2])
+    with pytest.raises(UserError, match=r"found a corpus in .* with views front and not front,top"):
+        command_line.check_same(builder, Listing([], []))
 
 
 def test_views_and_their_order_in_the_path(tmp_path):

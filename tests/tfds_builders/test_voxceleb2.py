@@ -10,8 +10,9 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.data.loader import make_loader
 from jaxtalk.media import video
 from tests.tfds_builders import corpora, framed_faces, video_trees
+from tfds_builders.preparation import command_line
 from tfds_builders.preparation.corpus import CorpusConfig
-from tfds_builders.preparation.sources import Segment
+from tfds_builders.preparation.sources import Listing, Segment
 from tfds_builders.voxceleb2.boxes import read_segment
 from tfds_builders.voxceleb2.voxceleb2_dataset_builder import Voxceleb2
 
@@ -89,6 +90,14 @@ def test_batches(built):
         batch = next(batches)
         assert {key: batch[key].shape for key in wanted} == wanted
     assert abs(batch["video"].astype(int) - 128).mean() > 10  # not one colour
+
+
+def test_a_corpus_of_other_videos_is_refused(built):
+    path, _ = built
+    config = CorpusConfig(options={"originals": "videos"})
+    builder = Voxceleb2(config=config, data_dir=path.parents[2])
+    with pytest.raises(UserError, match="originals False and not True; videos 3 and not 0"):
+        command_line.check_same(builder, Listing([], []))
 
 
 def test_parts_may_be_missing(tmp_path):
