@@ -117,13 +117,12 @@ def _marks(clip, index):
 
 
 def _sound(clip, shown_s):
-    """The lowest and highest sample of every two pixels, full scale = the row's height."""
+    """From the lowest to the highest sample of every two pixels; the row's height is full scale."""
     rate = int(clip["sample_rate_hz"])
     block = max(1, round(rate * _BAR_PX / _PX_PER_S))
     sound = clip["audio"][: round(rate * shown_s)].astype(np.float64) / 32768
-    usable = len(sound) // block * block
-    blocks = sound[:usable].reshape(-1, block)
-    middle, px = _SOUND_PX / 2, rate and _PX_PER_S * block / rate
+    blocks = sound[: len(sound) // block * block].reshape(-1, block)
+    middle, px = _SOUND_PX / 2, _PX_PER_S * block / rate
     bars = "".join(
         f"M{(place + 0.5) * px:.1f} {middle * (1 - high):.1f}V{middle * (1 - low) + 0.5:.1f}"
         for place, (low, high) in enumerate(zip(blocks.min(1), blocks.max(1)))
