@@ -2,14 +2,16 @@
 
 Narvekar and Karam 2009, with the choices of the public Python package `cpbd`: edge blocks by the
 Canny detector of scikit-image, edge pixels by Octave's Sobel detector, widths along rows only.
+Functions here are of one image [H, W].
 """
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxtalk.metrics.image import check_images, gray
-from jaxtalk.metrics.windows import gaussian_taps, window_sums
+from jaxtalk.metrics.stages import over_frames
+from jaxtalk.metrics.windows import column_sums, gaussian_taps, row_sums
 
 BLOCK = 64  # pixels each way
 EDGE_SHARE = 0.002  # of its pixels: more, and a block is an edge block
@@ -22,132 +24,160 @@ WIDTH_LOW_CONTRAST, WIDTH_HIGH_CONTRAST = 5, 3  # px
 LONGEST_RUN = WIDTH_LOW_CONTRAST - 1
 
 
-def _shift(array, rows, columns):
-    """array[:, y + rows, x + columns], and zeros outside of it."""
-    height, width = array.shape[1:]
-    array = jnp.pad(array, ((0, 0), (abs(rows),) * 2, (abs(columns),) * 2))
-    top, left = abs(rows) + rows, abs(columns) + columns
-    return array[:, top : top + height, left : left + width]
+def _inner(array, rows, columns):
+    """array[y + rows, x + columns] of all pixels but those at the border: [H - 2, W - 2]."""
+    height, width = array.shape
+    return array[1 + rows : height - 1 + rows, 1 + columns : width - 1 + columns]
 
 
-def _per_block(array, reduce):
-    """[B, H, W] -> [B, H // 64, W // 64], without what is left over at the lower right."""
-    rows, columns = (size // BLOCK for size in array.shape[1:])
-    array = array[:, : rows * BLOCK, : columns * BLOCK]
-    return reduce(array.reshape(-1, rows, BLOCK, columns, BLOCK), (2, 4))
+def _per_block(reduce, array):
+    """[H, W] -> [H // 64, W // 64], without what is left over at the lower right."""
+    rows, columns = (size // BLOCK for size in array.shape)
+    strips = array[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, -1)
+    return reduce(reduce(strips, 1).reshape(rows, columns, BLOCK), 2)
+
+
+def _count(array):
+    """Pixels per block for which it holds."""
+    return _per_block(jnp.sum, array.astype(jnp.int32))
 
 
 def _sobel(array):
-    """Sobel's derivatives along rows (y) and columns (x), unnormalised, the edges repeated."""
-    array = jnp.pad(array, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    height, width = array.shape[1:]
-    mean_y = array[:, : height - 2] + 2 * array[:, 1 : height - 1] + array[:, 2:]
-    mean_x = array[:, :, : width - 2] + 2 * array[:, :, 1 : width - 1] + array[:, :, 2:]
-    return mean_x[:, 2:] - mean_x[:, : height - 2], mean_y[:, :, 2:] - mean_y[:, :, : width - 2]
+    """Sobel's derivatives along columns (y) and rows (x), unnormalised, of an image that has been
+    padded by a pixel: [H + 2, W + 2] -> [H, W] twice."""
+    mean_y = array[:-2] + 2 * array[1:-1] + array[2:]
+    mean_x = array[:, :-2] + 2 * array[:, 1:-1] + array[:, 2:]
+    return mean_x[2:] - mean_x[:-2], mean_y[:, 2:] - mean_y[:, :-2]
 
 
-@jax.jit
-def _padded(image):
+def _inside(size):
+    """Sum of the taps of `SMOOTHING` that lie inside of the image, around each of its pixels."""
+    return np.convolve(np.ones(size), SMOOTHING, mode="same")
+
+
+def _smooth(stage, image):
+    """The image in Gaussian windows, of whose pixels those inside of it count."""
     # Weighted means do not depend on the origin; one in the middle of the range keeps them exact.
     pad = len(SMOOTHING) // 2
-    centred = image[..., None].astype(jnp.float32) - 128
-    ones = jnp.ones((1, *centred.shape[1:]), jnp.float32)
-    return jax.tree.map(
-        lambda x: jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))), (centred, ones)
-    )
+    weight = np.outer(*map(_inside, image.shape)).astype(np.float32)
+    padded = stage(lambda x: jnp.pad(x.astype(jnp.float32) - 128, pad), image)
+    columns = stage(lambda x: column_sums(x, SMOOTHING), padded)
+    return stage(lambda x: row_sums(x, SMOOTHING) / weight, columns)
 
 
-@jax.jit
-def _gradients(total, weight):
-    y, x = _sobel((total / weight)[..., 0])
+def _gradients(padded):
+    y, x = _sobel(padded)
     return y, x, jnp.hypot(y, x)
 
 
-@jax.jit
 def _local_maxima(y, x, magnitude):
     """Where the gradient is as large as on either side of it, interpolated; (weak, strong)."""
+    y, x = _inner(y, 0, 0), _inner(x, 0, 0)
     steep, same = jnp.abs(y) > jnp.abs(x), (y > 0) == (x > 0)
     small, large = jnp.minimum(jnp.abs(y), jnp.abs(x)), jnp.maximum(jnp.abs(y), jnp.abs(x))
     share = small / jnp.where(large > 0, large, 1)
+    here = _inner(magnitude, 0, 0)
 
     def not_above(side):
         straight = jnp.where(
             steep,
-            jnp.where(same, _shift(magnitude, side, 0), _shift(magnitude, -side, 0)),
-            _shift(magnitude, 0, side),
+            jnp.where(same, _inner(magnitude, side, 0), _inner(magnitude, -side, 0)),
+            _inner(magnitude, 0, side),
         )
-        diagonal = jnp.where(same, _shift(magnitude, side, side), _shift(magnitude, -side, side))
-        return diagonal * share + straight * (1 - share) <= magnitude
+        diagonal = jnp.where(same, _inner(magnitude, side, side), _inner(magnitude, -side, side))
+        return diagonal * share + straight * (1 - share) <= here
 
-    inside = jnp.pad(jnp.ones([size - 2 for size in y.shape[1:]], bool), 1)
-    maxima = not_above(1) & not_above(-1) & inside
-    return maxima & (magnitude >= LOW_THRESHOLD), maxima & (magnitude >= HIGH_THRESHOLD)
+    maxima = not_above(1) & not_above(-1)
+    return tuple(jnp.pad(maxima & (here >= t), 1) for t in (LOW_THRESHOLD, HIGH_THRESHOLD))
 
 
-@jax.jit
 def _edge_blocks(weak, strong):
     """Blocks with enough edges: strong ones, and weak ones that neighbour on an edge in turn.
 
     Edges grow one pixel a round, and only while that can make a block an edge block.
     """
     least = int(EDGE_SHARE * BLOCK**2) + 1
-
-    def enough(edges):
-        return _per_block(edges.astype(jnp.int32), jnp.sum) >= least
+    possible = _count(weak) >= least
 
     def undecided(state):
         edges, grew = state
-        return grew & jnp.any(enough(weak) & ~enough(edges))
+        return grew & jnp.any(possible & (_count(edges) < least))
 
     def grow(state):
         edges, _ = state
-        near = edges | _shift(edges, 0, 1) | _shift(edges, 0, -1)
-        near = near | _shift(near, 1, 0) | _shift(near, -1, 0)
-        return near & weak, jnp.any(near & weak & ~edges)
+        padded = jnp.pad(edges, 1)
+        near = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+        near = (near[:-2] | near[1:-1] | near[2:]) & weak
+        return near, jnp.any(near & ~edges)
 
     edges, _ = lax.while_loop(undecided, grow, (strong, jnp.array(True)))
-    return enough(edges)
+    return _count(edges) >= least
 
 
-@jax.jit
-def _strength(image):
-    return jnp.square(_sobel(image.astype(jnp.int32))[1])
+def _strength(padded):
+    return jnp.square(_sobel(padded.astype(jnp.int32))[1])
 
 
-@jax.jit
-def _sharp_and_all(image, strength):
-    """Per block, the edge pixels whose width is not noticeable, and all."""
-    mean = jnp.mean(strength.astype(jnp.float32), (1, 2), keepdims=True)
+def _kept(strength):
+    """Strength where it is that of an edge, else 0."""
+    mean = jnp.mean(strength.astype(jnp.float32))
     # Octave's cutoff compares a square with a root; the kernel's norm of 8 makes 2 sqrt a 16 sqrt.
-    kept = jnp.where(strength > 16 * jnp.sqrt(mean), strength, 0)
-    edges = (kept > _shift(kept, 0, 1)) & (kept > _shift(kept, 0, -1))
-    edges |= (kept > _shift(kept, 1, 0)) & (kept > _shift(kept, -1, 0))
+    return jnp.where(strength > 16 * jnp.sqrt(mean), strength, 0)
+
+
+def _steps(image):
+    """Signs of the steps to the next pixel on the right; zeros, which end each run, beyond."""
+    image = image.astype(jnp.int16)
+    steps = jnp.sign(image[:, 1:] - image[:, :-1]).astype(jnp.int8)
+    return jnp.pad(steps, ((0, 0), (LONGEST_RUN, LONGEST_RUN)))
+
+
+def _edges_up_to(image, kept, steps):
+    """Edge pixels: those up to 3 pixels wide, up to 5, and all."""
+    here = _inner(kept, 0, 0)
+    edges = (here > _inner(kept, 0, 1)) & (here > _inner(kept, 0, -1))
+    edges |= (here > _inner(kept, 1, 0)) & (here > _inner(kept, -1, 0))
 
     image = image.astype(jnp.int32)
-    x = _shift(image, 0, 1) - _shift(image, 0, -1)
-    y = _shift(image, 1, 0) - _shift(image, -1, 0)
+    x = _inner(image, 0, 1) - _inner(image, 0, -1)
+    y = _inner(image, 1, 0) - _inner(image, -1, 0)
     # Within 22.5 degrees of a row, |y| < (sqrt(2) - 1) |x|, in whole numbers.
     along_row = jnp.square(jnp.abs(x) + jnp.abs(y)) < 2 * jnp.square(x)
-    inside = jnp.pad(jnp.ones([size - 2 for size in image.shape[1:]], bool), 1)
-    edges &= inside & (along_row | (x == 0))
-    direction = jnp.where(x < 0, -1, 1)
+    edges &= along_row | (x == 0)
+    direction = jnp.where(x < 0, -1, 1).astype(jnp.int8)
 
-    # Steps to the next pixel on the right; 0, which ends each run, beyond the last one.
-    steps = jnp.sign(image[:, :, 1:] - image[:, :, :-1])
-    steps = jnp.pad(steps, ((0, 0), (0, 0), (0, 1)))
-    width = 2
+    width = jnp.full(x.shape, 2, jnp.int8)
     for first, onward in ((-2, -1), (1, 1)):
-        run = True
+        run = jnp.ones(x.shape, bool)
         for k in range(LONGEST_RUN):
-            run &= _shift(steps, 0, first + k * onward) == direction
+            start = LONGEST_RUN + 1 + first + k * onward
+            run &= steps[1:-1, start : start + x.shape[1]] == direction
             width += run
-    contrast = _per_block(image, jnp.max) - _per_block(image, jnp.min)
-    narrow, medium = (
-        _per_block((edges & (width <= limit)).astype(jnp.int32), jnp.sum)
-        for limit in (WIDTH_HIGH_CONTRAST, WIDTH_LOW_CONTRAST)
+    widths = (WIDTH_HIGH_CONTRAST, WIDTH_LOW_CONTRAST)
+    return tuple(jnp.pad(x, 1) for x in (*(edges & (width <= most) for most in widths), edges))
+
+
+def _sharp_and_all(stage, image, padded):
+    """Per block, the edge pixels whose width is not noticeable, and all."""
+    kept = stage(_kept, stage(_strength, padded))
+    edges = stage(_edges_up_to, image, kept, stage(_steps, image))
+    narrow, medium, every = stage(lambda *edges: tuple(map(_count, edges)), *edges)
+    contrast = stage(lambda x: _per_block(jnp.max, x) - _per_block(jnp.min, x), image)
+    return jnp.where(contrast <= LOW_CONTRAST, medium, narrow), every
+
+
+@over_frames
+def _cpbd(stage, image):
+    def repeated(image):
+        return jnp.pad(image, 1, mode="edge")
+
+    gradients = stage(_gradients, stage(repeated, _smooth(stage, image)))
+    blocks = _edge_blocks(*stage(_local_maxima, *gradients))
+    sharp, edges = (
+        jnp.sum(jnp.where(blocks, counts, 0))
+        for counts in _sharp_and_all(stage, image, stage(repeated, image))
     )
-    sharp = jnp.where(contrast <= LOW_CONTRAST, medium, narrow)
-    return sharp, _per_block(edges.astype(jnp.int32), jnp.sum)
+    return sharp / jnp.maximum(edges, 1)
 
 
 def cpbd(images):
@@ -172,11 +202,4 @@ def cpbd(images):
       UserError: see `image.check_images`.
     """
     check_images(BLOCK, images=images)
-    image = gray(images)[..., 0]
-    smooth = window_sums(_padded(image), SMOOTHING)
-    blocks = _edge_blocks(*_local_maxima(*_gradients(*smooth)))
-    sharp, edges = (
-        jnp.sum(jnp.where(blocks, counts, 0), (1, 2))
-        for counts in _sharp_and_all(image, _strength(image))
-    )
-    return sharp / jnp.maximum(edges, 1)
+    return _cpbd(gray(images)[..., 0])

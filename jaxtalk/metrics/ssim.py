@@ -6,15 +6,14 @@ SSIM is written in the sum s = x + y and the difference d = x - y of two images:
   (2 vxy + C2) / (vx + vy + C2)       = 1 - vd / ((vs + vd) / 2 + C2)
 
 with means u and variances v of the windows. That takes four filtered images instead of five, and
-no small difference of large numbers where two images are alike, so that float32 does. A call holds
-about 40 bytes per pixel and channel: give some dozens of frames at a time.
+no small difference of large numbers where two images are alike, so that float32 does.
 """
 
-import jax
 import jax.numpy as jnp
 
 from jaxtalk.metrics.image import check_images
-from jaxtalk.metrics.windows import gaussian_taps, window_sums
+from jaxtalk.metrics.stages import over_frames
+from jaxtalk.metrics.windows import column_sums, gaussian_taps, joined, row_sums
 
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
@@ -23,28 +22,41 @@ GAUSSIAN = gaussian_taps(radius=5, sigma=1.5)
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-@jax.jit
-def _whole_moments(fake, real):
-    fake, real = fake.astype(jnp.int32), real.astype(jnp.int32)
-    total, difference = fake + real, fake - real
-    return total, difference, jnp.square(total), jnp.square(difference)
-
-
-@jax.jit
-def _similarities(total, difference, total_variance, difference_variance):
-    """Means of SSIM and of its contrast-structure term, [B, C] each.
+def _similarities(stage, lacking, taps, total, difference, channels):
+    """Means of SSIM and of its contrast-structure term over the windows of a frame, [C] each.
 
     What they lack to 1 is averaged, so that equal images have exactly 1.
+
+    Args:
+      stage: see `stages.over_frames`.
+      lacking: function of the weighted sums of s, d, s^2 and d^2 in each window -> what the two
+        terms lack to 1.
+      taps: weights of the window.
+      total, difference: s and d, [H, W C].
+      channels: C.
     """
+
+    def columns(total, difference):
+        moments = (total, difference, jnp.square(total), jnp.square(difference))
+        return tuple(column_sums(moment, taps) for moment in moments)
+
+    def windows(*moments):
+        return lacking(*(row_sums(moment, taps, channels) for moment in moments))
+
+    maps = stage(windows, *stage(columns, total, difference))
+    sums = stage(lambda *maps: tuple(jnp.sum(x, 0) for x in maps), *maps)
+    count = maps[0].size // channels
+    return tuple(1 - jnp.sum(x.reshape(-1, channels), 0) / count for x in sums)
+
+
+def _lacking(total, difference, total_variance, difference_variance):
     squares = (jnp.square(total) + jnp.square(difference)) / 2
     luminance = jnp.square(difference) / (squares + C1)
     structure = difference_variance / ((total_variance + difference_variance) / 2 + C2)
-    both = luminance + structure - luminance * structure
-    return 1 - jnp.mean(both, (1, 2)), 1 - jnp.mean(structure, (1, 2))
+    return luminance + structure - luminance * structure, structure
 
 
-@jax.jit
-def _uniform_similarities(total, difference, total_square, difference_square):
+def _lacking_uniform(total, difference, total_square, difference_square):
     count = UNIFORM_SIZE**2
 
     def variance(plain, square):
@@ -52,7 +64,18 @@ def _uniform_similarities(total, difference, total_square, difference_square):
         return (count * square - jnp.square(plain)).astype(jnp.float32) / (count * (count - 1))
 
     variances = variance(total, total_square), variance(difference, difference_square)
-    return _similarities(total / count, difference / count, *variances)
+    return _lacking(total / count, difference / count, *variances)
+
+
+@over_frames
+def _uniform(stage, fake, real):
+    def signed(fake, real):
+        fake, real = (joined(x).astype(jnp.int32) for x in (fake, real))
+        return fake + real, fake - real
+
+    images, channels = stage(signed, fake, real), fake.shape[-1]
+    taps = (1,) * UNIFORM_SIZE
+    return _similarities(stage, _lacking_uniform, taps, *images, channels)[0].mean()
 
 
 def ssim_uniform7(fake, real):
@@ -71,31 +94,24 @@ def ssim_uniform7(fake, real):
       UserError: see `image.check_images`.
     """
     check_images(UNIFORM_SIZE, fake=fake, real=real)
-    sums = window_sums(_whole_moments(fake, real), (1,) * UNIFORM_SIZE)
-    return _uniform_similarities(*sums)[0].mean(-1)
+    return _uniform(fake, real)
 
 
-@jax.jit
 def _centred(fake, real):
-    """(sum - 255, difference), [-255, 255]."""
-    fake, real = fake.astype(jnp.float32), real.astype(jnp.float32)
+    """(sum - 255, difference) as [H, W C], in [-255, 255]."""
+    fake, real = (joined(x).astype(jnp.float32) for x in (fake, real))
     return fake + real - 255, fake - real
 
 
-@jax.jit
-def _with_squares(total, difference):
-    return total, difference, jnp.square(total), jnp.square(difference)
-
-
-@jax.jit
-def _gaussian_similarities(total, difference, total_square, difference_square):
+def _lacking_gaussian(total, difference, total_square, difference_square):
     variances = total_square - jnp.square(total), difference_square - jnp.square(difference)
-    return _similarities(total + 255, difference, *variances)
+    return _lacking(total + 255, difference, *variances)
 
 
-def _scale(total, difference):
-    """`_similarities` of images in Gaussian windows."""
-    return _gaussian_similarities(*window_sums(_with_squares(total, difference), GAUSSIAN))
+@over_frames
+def _gaussian(stage, fake, real):
+    images, channels = stage(_centred, fake, real), fake.shape[-1]
+    return _similarities(stage, _lacking_gaussian, GAUSSIAN, *images, channels)[0].mean()
 
 
 def ssim_gauss11(fake, real):
@@ -116,21 +132,32 @@ def ssim_gauss11(fake, real):
       UserError: see `image.check_images`.
     """
     check_images(len(GAUSSIAN), fake=fake, real=real)
-    return _scale(*_centred(fake, real))[0].mean(-1)
+    return _gaussian(fake, real)
 
 
-@jax.jit
-def _halved(total, difference):
+def _halved(array, black, channels):
     """Means of 2 x 2 pixels; beyond the first row or column of an odd size, black ones count."""
+    height, width = array.shape[0], array.shape[1] // channels
+    pad = ((height % 2, 0), (width % 2 * channels, 0))
+    array = jnp.pad(array, pad, constant_values=black)
+    blocks = array.reshape(array.shape[0] // 2, 2, -1, 2, channels)
+    return joined(jnp.mean(blocks, (1, 3)))
 
-    def pool(array, black):
-        batch, height, width, channels = array.shape
-        pad = ((0, 0), (height % 2, 0), (width % 2, 0), (0, 0))
-        array = jnp.pad(array, pad, constant_values=black)
-        blocks = array.reshape(batch, -1, 2, array.shape[2] // 2, 2, channels)
-        return jnp.mean(blocks, (2, 4))
 
-    return pool(total, -255), pool(difference, 0)
+@over_frames
+def _multi_scale(stage, fake, real):
+    images, channels = stage(_centred, fake, real), fake.shape[-1]
+    product, last = 1.0, len(SCALE_WEIGHTS) - 1
+
+    def halved(total, difference):
+        return _halved(total, -255, channels), _halved(difference, 0, channels)
+
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        ssim, structure = _similarities(stage, _lacking_gaussian, GAUSSIAN, *images, channels)
+        product *= jnp.maximum(ssim if scale == last else structure, 0) ** weight
+        if scale < last:
+            images = stage(halved, *images)
+    return product.mean()
 
 
 def ms_ssim(fake, real):
@@ -148,12 +175,5 @@ def ms_ssim(fake, real):
     Raises:
       UserError: see `image.check_images`.
     """
-    last = len(SCALE_WEIGHTS) - 1
-    check_images((len(GAUSSIAN) - 1) * 2**last + 1, fake=fake, real=real)
-    images, product = _centred(fake, real), 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        ssim, structure = _scale(*images)
-        product *= jnp.maximum(ssim if scale == last else structure, 0) ** weight
-        if scale < last:
-            images = _halved(*images)
-    return product.mean(-1)
+    check_images((len(GAUSSIAN) - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1, fake=fake, real=real)
+    return _multi_scale(fake, real)

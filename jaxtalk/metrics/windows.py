@@ -1,8 +1,9 @@
-"""Sums over sliding windows, which SSIM and the edges of CPBD are made of."""
+"""Sums over sliding windows, which SSIM and the edges of CPBD are made of.
 
-import functools
+Of a frame [H, W C], pixels and channels as one axis, so that the innermost loop is long. Columns
+and rows are two stages, see `jaxtalk.metrics.stages`.
+"""
 
-import jax
 import numpy as np
 from jax import lax
 
@@ -13,34 +14,32 @@ def gaussian_taps(radius, sigma):
     return tuple((weights / weights.sum()).tolist())
 
 
-@functools.partial(jax.jit, static_argnames=("taps", "axis"))
-def _along(maps, taps, axis):
-    def weighted(array):
-        batch, height, width, channels = array.shape
-        # Pixels and channels as one axis, so that the innermost loop is long.
-        array = array.reshape(batch, height, width * channels)
-        step = 1 if axis == 1 else channels
-        size = array.shape[axis] - (len(taps) - 1) * step
-        total = sum(
-            tap * lax.slice_in_dim(array, k * step, k * step + size, axis=axis)
-            for k, tap in enumerate(taps)
-        )
-        return total.reshape(batch, total.shape[1], total.shape[2] // channels, channels)
-
-    return jax.tree.map(weighted, maps)
+def joined(image):
+    """[H, W, C] -> [H, W C]."""
+    return image.reshape(image.shape[0], -1)
 
 
-def window_sums(maps, taps):
-    """Weighted sums over square windows that lie inside of the image.
-
-    Columns and rows are two computations: of one, XLA would make a loop that sums along columns
-    anew for each tap of the rows, many times slower. So call it outside of `jax.jit`.
+def column_sums(array, taps):
+    """Weighted sums of neighbours in a column; whole numbers keep whole numbers exact.
 
     Args:
-      maps: tree of [B, H, W, C].
-      taps: tuple of the n weights along each axis; whole numbers keep whole numbers exact.
+      array: [H, W].
+      taps: tuple of the n weights.
 
     Returns:
-      tree of [B, H - n + 1, W - n + 1, C].
+      [H - n + 1, W].
     """
-    return _along(_along(maps, taps, 1), taps, 2)
+    return _sums(array, taps, axis=0, step=1)
+
+
+def row_sums(array, taps, channels=1):
+    """Weighted sums of neighbours in a row: [H, W C] -> [H, (W - n + 1) C]."""
+    return _sums(array, taps, axis=1, step=channels)
+
+
+def _sums(array, taps, *, axis, step):
+    size = array.shape[axis] - (len(taps) - 1) * step
+    return sum(
+        tap * lax.slice_in_dim(array, k * step, k * step + size, axis=axis)
+        for k, tap in enumerate(taps)
+    )

@@ -5,6 +5,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -249,7 +250,7 @@ def test_edges_reach_as_far_as_weak_ones_lead():
     path[2, 50, 120] = False
     strong = np.zeros_like(path)
     strong[[0, 2], 3, 5] = True
-    found = cpbd_module._edge_blocks(path, strong)
+    found = jax.vmap(cpbd_module._edge_blocks)(path, strong)
     edges = [connected(w, s).reshape(2, 64, 2, 64).sum((1, 3)) >= 9 for w, s in zip(path, strong)]
     np.testing.assert_array_equal(found, edges)
     assert np.sum(found, (1, 2)).tolist() == [3, 0, 2]
