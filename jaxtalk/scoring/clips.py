@@ -25,7 +25,8 @@ class Clip(NamedTuple):
     real_audio, wrong_audio: functions, what `real` speaks, and what it does not. paired: whether
     frame k of `real` is the ground truth of frame k of `pred`; otherwise `real` only shows the
     person, and begins with the portrait. seeds: functions as `pred`, of other seeds. notes: what
-    differs between the two.
+    differs between the two. landmarks: functions that give [T, 68, 2] px of `pred`, `real` and each
+    of `seeds`, NaN in frames without a face; empty where somebody has to look for them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Clip(NamedTuple):
     paired: bool = True
     seeds: tuple[Callable, ...] = ()
     notes: tuple[str, ...] = ()
+    landmarks: tuple[Callable, ...] = ()
 
 
 def files_of(option, folder, endings):
