@@ -39,3 +39,16 @@ def run(main, parse, argv):
         if "--debug" in argv:
             raise
         sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def named_folders(option, texts, kind="NAME"):
+    """NAME=DIR texts -> pairs.
+
+    Raises:
+      UserError: one is none.
+    """
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UserError(f"--{option}: found {text!r}, expected {kind}=DIR")
+        yield name, folder

@@ -45,6 +45,10 @@ def parse(argv, description):
     add("--audio", help="folder of their speech; else that of the videos")
     add("--more_seeds", nargs="+", default=[], metavar="DIR", help="--pred by other seeds")
     add(
+        "--landmark_files", action="store_true",
+        help="landmarks of your detector: NAME.landmarks.npy [T, 68, 2] in px beside each video",
+    )  # fmt: skip
+    add(
         "--metrics", nargs="+", choices=METRICS, default=None, metavar="METRIC",
         help=f"which to measure: {', '.join(METRICS)}",
     )  # fmt: skip
@@ -69,6 +73,8 @@ def parse(argv, description):
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit: found {args.limit}, expected 1 or more")
     args.mode = _mode(args)
+    if args.landmark_files and args.mode != "folders":
+        raise UserError("--landmark_files: expected it beside --pred with --target only")
     args.stand_ins = args.stand_ins or args.checkpoint or "bundle"
     args.command = shlex.join(["python", "-m", "jaxtalk.evaluate", *argv])
     return args

@@ -11,6 +11,7 @@ from PIL import Image
 from jaxtalk.core.errors import UserError
 from jaxtalk.media.audio import read_audio, to_int16
 from jaxtalk.media.video import FPS, read_video, video_info
+from jaxtalk.scoring import landmark_files
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".wmv")
 SOUNDS = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aiff", *VIDEOS)
@@ -67,7 +68,9 @@ def files_of(option, folder, endings):
     return found
 
 
-def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismatch=False):
+def folder_clips(
+    pred, target, audio=None, *, seeds=(), landmarks=False, limit=None, allow_mismatch=False
+):
     """The clips of two folders.
 
     Speech is that of `audio`, else of the prediction, else of the target.
@@ -76,6 +79,7 @@ def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismat
       pred, target: folders of videos, whose names match but for their endings.
       audio: None, or a folder of sounds or videos of the same names.
       seeds: further folders of predictions, made with other seeds.
+      landmarks: whether they are in files beside the videos, see `landmark_files`.
       limit: number of clips, from the first; None = all.
       allow_mismatch: score what both sides have, with a note, instead of raising.
 
@@ -84,7 +88,7 @@ def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismat
 
     Raises:
       UserError: empty folders; names, lengths, sizes or rates that differ, without
-        `allow_mismatch`; nothing in common.
+        `allow_mismatch`; nothing in common; videos without landmarks, where there should be some.
     """
     folders = {"pred": files_of("pred", pred, VIDEOS), "target": files_of("target", target, VIDEOS)}
     if audio is not None:
@@ -92,10 +96,18 @@ def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismat
     for i, folder in enumerate(seeds):
         folders[f"more_seeds {i + 1}"] = files_of("more_seeds", folder, VIDEOS)
     names = common_names(folders, allow_mismatch)[:limit]
+    points = {}
+    if landmarks:
+        for side in (side for side in folders if side != "audio"):
+            videos = {name: folders[side][name] for name in names}
+            points[side] = landmark_files.beside(side, videos)
     infos, unreadable = {}, {}
     for name in names:
         try:
-            infos[name] = [video_info(folders[side][name]) for side in ("pred", "target")]
+            pair = [video_info(folders[side][name]) for side in ("pred", "target")]
+            for files in points.values():
+                landmark_files.read_landmarks(files[name])
+            infos[name] = pair
         except UserError as error:
             unreadable[name] = str(error)
     if not infos:
@@ -128,6 +140,7 @@ def folder_clips(pred, target, audio=None, *, seeds=(), limit=None, allow_mismat
                 wrong_audio=wrong,
                 seeds=tuple(_frames(own[f"more_seeds {k + 1}"], size) for k in range(len(seeds))),
                 notes=tuple(differences[name]),
+                landmarks=tuple(_points(side, name, points, infos) for side in points),
             )
         )
     return clips, unreadable
@@ -192,6 +205,15 @@ def _frames(path, size):
                 yield np.array(Image.fromarray(frame).resize(size, Image.Resampling.HAMMING))
 
     return frames
+
+
+def _points(side, name, points, infos):
+    """Function that reads a clip's landmarks, in px of the frames of `_frames`."""
+    width, height = _common_size(*infos[name]) or (None, None)
+    # Seeds are compared with each other in face heights, whatever the size.
+    info = dict(zip(("pred", "target"), infos[name])).get(side)
+    scale = (1.0, 1.0) if None in (width, info) else (width / info.width, height / info.height)
+    return lambda: landmark_files.read_landmarks(points[side][name], scale)
 
 
 def _speech(side, name, folders, infos):

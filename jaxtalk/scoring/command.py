@@ -4,13 +4,14 @@ import contextlib
 import pathlib
 import sys
 
+from jaxtalk.core.command_line import named_folders
 from jaxtalk.core.errors import UserError
 from jaxtalk.evaluation.networks import find_stages
 from jaxtalk.media.face_detector import face_detector
 from jaxtalk.scoring import pictures, report, summary
 from jaxtalk.scoring.clips import folder_clips
 from jaxtalk.scoring.metrics import METRICS, STANDARD
-from jaxtalk.scoring.observers import load_observers
+from jaxtalk.scoring.observers import FILES, load_observers
 from jaxtalk.scoring.run import run
 
 
@@ -26,26 +27,24 @@ def observers_of(args):
     families = {METRICS[key].family for key in keys}
     if families & {"identity", "sync"}:
         families.add("landmarks")
-    weights = dict(parsed_weights(args.weights))
+    weights = dict(named_folders("weights", args.weights, kind="KIND"))
     stand_ins = None if args.stand_ins == "none" else args.stand_ins
     if args.landmarks:
         found = find_stages(stand_ins or "bundle", args.landmarks)
         weights.setdefault("landmarks", found["landmarks"])
     with contextlib.ExitStack() as stack:
         detector = None
-        if "landmarks" in families and "landmarks" not in weights:
+        if args.landmark_files:
+            if "landmarks" in weights:
+                raise UserError(
+                    "--landmark_files: found a network of landmarks too, expected one of the two"
+                )
+            families.discard("landmarks")
+        elif "landmarks" in families and "landmarks" not in weights:
             with contextlib.suppress(UserError):  # not installed, which the report tells
                 detector = stack.enter_context(face_detector("mesh"))
-        yield load_observers(weights, stand_ins=stand_ins, detector=detector, families=families)
-
-
-def parsed_weights(texts):
-    """KIND=DIR texts -> pairs."""
-    for text in texts:
-        kind, equals, directory = text.partition("=")
-        if not (kind and equals and directory):
-            raise UserError(f"--weights: found {text!r}, expected KIND=DIR")
-        yield kind, directory
+        found = load_observers(weights, stand_ins=stand_ins, detector=detector, families=families)
+        yield found | ({"landmarks": FILES} if args.landmark_files else {})
 
 
 def score_folders(args):
@@ -53,6 +52,7 @@ def score_folders(args):
     clips, unreadable = folder_clips(
         *(args.pred, args.target, args.audio),
         seeds=args.more_seeds,
+        landmarks=args.landmark_files,
         limit=args.limit,
         allow_mismatch=args.allow_mismatch,
     )

@@ -48,14 +48,19 @@ NEEDS = {
 
 class Observer(NamedTuple):
     """protocol: how it ends the ids of the metrics that it serves, see `metrics.protocol`.
-    see: an observer of frames; of lpips, (frames, frames) -> [n]. hear: of sync,
-    (int16 [S], number of frames) -> [frames - 4, D]. score: of sync, (lips, speech) -> the scores.
+    see: an observer of frames; of lpips, (frames, frames) -> [n]; None where files tell.
+    hear: of sync, (int16 [S], number of frames) -> [frames - 4, D].
+    score: of sync, (lips, speech) -> the scores.
     """
 
     protocol: str
-    see: Callable
+    see: Callable | None
     hear: Callable | None = None
     score: Callable | None = None
+
+
+# Landmarks that come with the clips, see `landmark_files`.
+FILES = Observer("file", None)
 
 
 def load_observers(weights, *, stand_ins="bundle", detector=None, families=FAMILIES):

@@ -13,6 +13,7 @@ import random
 
 import numpy as np
 
+from jaxtalk.core.command_line import named_folders
 from jaxtalk.core.errors import UserError
 from jaxtalk.media.files import replacing
 from jaxtalk.metrics.intervals import bootstrap
@@ -27,7 +28,7 @@ TEMPLATE = pathlib.Path(__file__).with_name("opinion_page.html")
 
 def make_page(args):
     """Writes <out>/study.html and <out>/key.json of the systems NAME=DIR in --mos_page."""
-    systems = dict(_named_folders(args.mos_page))
+    systems = dict(named_folders("mos_page", args.mos_page))
     files = {
         name: files_of("mos_page", folder, tuple(PLAYABLE)) for name, folder in systems.items()
     }
@@ -60,14 +61,6 @@ def make_page(args):
         f"wrote {folder / 'study.html'}: {len(videos)} videos of {len(systems)} systems; keep "
         f"{folder / 'key.json'}, which tells whose they are, to yourself"
     )
-
-
-def _named_folders(texts):
-    for text in texts:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise UserError(f"--mos_page: found {text!r}, expected NAME=DIR")
-        yield name, folder
 
 
 def _write(path, text):

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from jaxtalk.core.command_line import named_folders
 from jaxtalk.core.errors import UserError
 from jaxtalk.media.files import replacing
 from jaxtalk.scoring import published
@@ -13,12 +14,8 @@ from jaxtalk.scoring.summary import compare, read_report
 def tabulate(args):
     """Writes <out>/table.json and table.md of the reports NAME=DIR in --table, the first of which
     is what the others are tested against."""
-    reports = {}
-    for text in args.table:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise UserError(f"--table: found {text!r}, expected NAME=DIR")
-        reports[name] = read_report(path, "--table")
+    folders = named_folders("table", args.table)
+    reports = {name: read_report(path, "--table") for name, path in folders}
     if len(reports) < 2:
         raise UserError(f"--table: found {len(reports)} report, expected 2 or more, NAME=DIR each")
     rows = rows_of(reports)
