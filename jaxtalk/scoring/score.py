@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from jaxtalk.core.errors import UserError
+from jaxtalk.media.audio import FPS, SAMPLE_RATE_HZ
 from jaxtalk.metrics.protocols import FULL_REFERENCE, NO_REFERENCE
 from jaxtalk.metrics.sync import WINDOW_FRAMES
 from jaxtalk.scoring.metrics import METRICS, Heard, diversity, values
@@ -18,6 +19,7 @@ from jaxtalk.scoring.watch import CHUNK_FRAMES, Means, Stopwatch, Watch, chunks,
 
 ROWS = ("pred", "real", "static", "wrong_audio")
 CONTROL_STRIDE = 5  # frames
+SILENT_FRAMES = 5  # of a video, after its speech, which may be that of a codec
 
 FULL = {key: m.protocol for key, m in METRICS.items() if m.protocol in FULL_REFERENCE}
 
@@ -47,10 +49,10 @@ def score_clip(clip, keys, observers, *, allow_mismatch=False):
     keys = [key for key in keys if METRICS[key].family in ("", *observers)]
     seen, first, notes = _look(clip, keys, observers, clock, allow_mismatch)
     sounds = (clip.audio, clip.real_audio, clip.real_audio, clip.wrong_audio)
-    heard = {
-        row: _heard(sound, seen[row].num_frames, observers, clock)
-        for row, sound in zip(ROWS, sounds)
-    }
+    heard = {}
+    for row, sound in zip(ROWS, sounds):
+        whole = row != "wrong_audio" and not allow_mismatch
+        heard[row] = _heard(sound, seen[row].num_frames, observers, clock, whole)
     if isinstance(heard["pred"], Exception):
         notes.append(str(heard["pred"]))
     found = {}
@@ -150,10 +152,25 @@ def _check_size(fake, first):
         )
 
 
-def _heard(source, num_frames, observers, clock):
-    """`Heard`, or the `UserError` in its place."""
+def _heard(source, num_frames, observers, clock, whole):
+    """`Heard`, or the `UserError` in its place.
+
+    Args:
+      source: function that reads the speech.
+      num_frames: of the video.
+      observers, clock: as `watch.Watch` takes them.
+      whole: whether speech that ends before the video is refused, not heard as far as it goes.
+    """
     try:
         audio = source()
+        spoken = len(audio) * FPS // SAMPLE_RATE_HZ
+        if spoken < num_frames - SILENT_FRAMES:
+            if whole:
+                raise UserError(
+                    f"found {spoken} frames of speech for {num_frames} of video, expected as many; "
+                    "--allow_mismatch scores the common part"
+                )
+            num_frames = spoken
         if "sync" not in observers or num_frames < WINDOW_FRAMES:
             return Heard(audio)
         observer = observers["sync"]

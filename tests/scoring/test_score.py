@@ -95,6 +95,34 @@ def test_without_audio_the_rest_is_scored():
     assert record["values"]["pred"]["psnr"] > 0 and record["notes"][0].startswith("no audio")
 
 
+def test_speech_that_ends_before_the_video():
+    embeddings = np.random.default_rng(4).standard_normal((60, 8))
+    lengths = []
+
+    def hear(audio, num_frames):
+        lengths.append(num_frames)
+        return embeddings[: num_frames - 4]
+
+    sync = observers.Observer(
+        *("test", lambda images, points, state: (embeddings[: len(images)][4:], state), hear),
+        lambda lips, speech: {"lse_d": float(np.abs(lips - speech).max())},
+    )
+    images = small.frames(30, 1), small.frames(30, 2)
+    for count, allow, heard in ((26, False, 30), (12, True, 12), (12, False, None)):
+        lengths.clear()
+        clip = small.clip(*images, audio=lambda count=count: small.sound(count))
+        record, _ = score.score_clip(
+            clip, ("psnr", "lse_d"), small.OBSERVERS | {"sync": sync}, allow_mismatch=allow
+        )
+        values = record["values"]["pred"]
+        assert values["psnr"] > 0 and lengths[:1] == [heard or 30]
+        if heard is None:
+            assert values["lse_d"].startswith("found 12 frames of speech for 30 of video")
+            assert record["notes"] == [values["lse_d"]]
+        else:
+            assert isinstance(values["lse_d"], float) and not record["notes"]
+
+
 def test_lengths_and_sizes_that_differ():
     clip = small.clip(small.frames(40, 1), small.frames(38, 2))
     with pytest.raises(UserError, match="40 frames of the prediction and 38 of the target"):
