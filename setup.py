@@ -4,7 +4,6 @@ from setuptools import find_packages, setup
 
 DEMO = [
     *("espeakng-loader>=0.2.4", "numba>=0.60", "scipy>=1.11"),  # of the corpus
-    "matplotlib>=3.9",
     "tensorboardX>=2.6",
 ]
 TEST = [
@@ -32,6 +31,7 @@ setup(
         "importlib_resources>=6",  # tensorflow-datasets imports it without declaring it
         "jax>=0.10",
         "librosa>=0.11",
+        "matplotlib>=3.9",
         "ml_collections>=1",
         "numpy>=2",
         "optax>=0.2.5",

@@ -15,6 +15,7 @@ import shlex
 import tempfile
 
 import numpy as np
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -160,8 +161,6 @@ def curves(folder, runs):
 
 def write_curves(path, title, rows):
     """A panel for each held-out value."""
-    from matplotlib.figure import Figure  # takes a second, and only curves need it
-
     names = sorted({key for row in rows for key in row if key.startswith("eval/")})
     figure = Figure(figsize=(2.6 * len(names), 2.2), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):

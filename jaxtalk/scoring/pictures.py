@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxtalk.core.errors import UserError
@@ -10,14 +11,13 @@ from jaxtalk.media.image import write_png
 from jaxtalk.media.video_writer import VideoWriter
 from jaxtalk.scoring.report import ROW_NAMES, number
 
-PLOT = (720, 260)  # px
-MARGIN = (60, 40, 20, 40)  # left, top, right, bottom
-INK, GREY, DOT, BAND = (20, 20, 20), (150, 150, 150), (40, 90, 180), (222, 230, 246)
+PLOT_INCHES = (7.2, 2.6)
+INK = (20, 20, 20)
 ROW_COLOURS = {
-    "pred": DOT,
-    "real": (30, 140, 60),
-    "static": (190, 110, 20),
-    "wrong_audio": (190, 40, 60),
+    "pred": "tab:blue",
+    "real": "tab:green",
+    "static": "tab:orange",
+    "wrong_audio": "tab:red",
 }
 SHEET_FRAMES, SHEET_PX = 8, 160
 LABEL_PX = 20
@@ -33,37 +33,22 @@ def plot(metric, clips):
       clips: [N] values of the predictions.
 
     Returns:
-      uint8 [260, 720, 3].
+      matplotlib's Figure.
     """
-    image = Image.new("RGB", PLOT, "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(14)
-    left, top, right, bottom = MARGIN
-    width, height = PLOT[0] - left - right, PLOT[1] - top - bottom
-    means = {row: m["value"] for row, m in metric["rows"].items() if m["value"] is not None}
-    clips = np.sort(np.asarray(clips, float))
-    everything = np.array([*clips, *means.values(), *(metric["rows"]["pred"]["interval"] or ())])
-    low, high = everything.min(), everything.max()
-    low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
-
-    def y(value):
-        return top + height * (1 - (value - low) / (high - low))
-
-    draw.text((left, 6), f"{metric['name']}   {metric['protocol']}", INK, font)
-    draw.line([(left, top), (left, top + height), (left + width, top + height)], GREY)
-    for value in (low, high):
-        draw.text((4, y(value) - 8), number(value), INK, font)
+    figure = Figure(figsize=PLOT_INCHES, layout="constrained")
+    axis = figure.subplots()
+    axis.plot(np.sort(np.asarray(clips, float)), "o", color=ROW_COLOURS["pred"], markersize=4)
+    for row, values in metric["rows"].items():
+        if (mean := values["value"]) is not None:
+            text = f"{ROW_NAMES[row]} {number(mean)}"
+            axis.axhline(mean, color=ROW_COLOURS[row], label=text)
     if interval := metric["rows"]["pred"]["interval"]:
-        draw.rectangle([left + 1, y(interval[1]), left + width, y(interval[0])], BAND)
-    place = left
-    for row, mean in means.items():
-        draw.line([(left, y(mean)), (left + width, y(mean))], ROW_COLOURS[row], 2)
-        text = f"{ROW_NAMES[row]} {number(mean)}"
-        draw.text((place, PLOT[1] - 28), text, ROW_COLOURS[row], font)
-        place += draw.textlength(text, font) + 18
-    for i, value in enumerate(clips):
-        x = left + width * (i + 0.5) / len(clips)
-        draw.ellipse([x - 3, y(value) - 3, x + 3, y(value) + 3], DOT)
-    return np.array(image)
+        axis.axhspan(*interval, color=ROW_COLOURS["pred"], alpha=0.15, label="95 % interval")
+    axis.set_title(f"{metric['name']}   {metric['protocol']}", loc="left", fontsize=10)
+    axis.set_xlabel("clips in order of their values")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False)
+    return figure
 
 
 def write_plots(folder, report):
@@ -74,7 +59,7 @@ def write_plots(folder, report):
         clips = [values[key] for values in report["clips"].values() if key in values]
         if clips and metric["rows"]:
             names.append(f"plots/{key}.png")
-            write_png(folder / names[-1], plot(metric, clips))
+            plot(metric, clips).savefig(folder / names[-1], dpi=100)
     return names
 
 
