@@ -70,7 +70,7 @@ def time_calls(call, *, repeats):
     runs = []
     for _ in range(repeats):
         count, start_s, start_cpu_s = 0, time.perf_counter(), time.process_time()
-        while time.perf_counter() - start_s < _MIN_S:
+        while not count or time.perf_counter() - start_s < _MIN_S:
             call()
             count += 1
         spent = time.perf_counter() - start_s, time.process_time() - start_cpu_s

@@ -42,14 +42,14 @@ def test_what_training_needs():
 
 
 def test_time_of_a_core_and_time_that_passes(monkeypatch):
-    """Two threads that each work half of the time, and a call that takes 50 ms."""
+    """Two threads at work, and a call that takes a sixteenth of a second."""
     calls = []
     clock = types.SimpleNamespace(
-        perf_counter=lambda: 0.05 * len(calls), process_time=lambda: 0.1 * len(calls)
+        perf_counter=lambda: len(calls) / 16, process_time=lambda: len(calls) / 8
     )
     monkeypatch.setattr(decoding, "time", clock)
     runs = decoding.time_calls(lambda: calls.append(None), repeats=3)
-    assert runs == [pytest.approx((0.05, 0.1))] * 3
+    assert runs == [(1 / 16, 1 / 8)] * 3
     assert len(calls) == 3 + 3 * 4  # warm-up, then as many as take 0.2 s
     assert decoding.figures([(0.05, 0.1), (0.04, 0.1), (0.08, 0.2)], 8) == {
         "dtype": "uint8",
