@@ -112,6 +112,7 @@ def test_decoding_beside_the_step_that_takes_the_frames(tiny, monkeypatch, tmp_p
     # Windows of 5 frames, clips of 32 and a second more, batches of 4 windows.
     assert [row["frames"] for row in written["rows"]] == [5, 57, 20] * 2
     *_, rates, needs = lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 6 + 2
     assert written["notes"] == [rates, needs]
     assert needs.startswith("training (demo) at 2.5 steps/s of 4 takes 50 frames/s: ")
     window = next(line for line in lines if line.startswith("jpeg window"))

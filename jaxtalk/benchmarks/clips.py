@@ -1,5 +1,7 @@
 """A small corpus to read from: pictures that move, as JPEG of each frame or as one mp4."""
 
+import contextlib
+import io
 import pathlib
 
 import numpy as np
@@ -79,7 +81,8 @@ def write_corpus(folder, video, num_frames, code_shape):
       Arguments of `jaxtalk.data.loader.make_loader`: dict of `dataset`, `split`, `codes_dir`.
     """
     tfds.disable_progress_bar()
-    BenchClips(video, num_frames, data_dir=folder).download_and_prepare()
+    with contextlib.redirect_stdout(io.StringIO()):  # tells of a download
+        BenchClips(video, num_frames, data_dir=folder).download_and_prepare()
     dataset = ConfigDict({"name": BenchClips.name, "data_dir": str(folder), "num_workers": 0})
     codes_dir = pathlib.Path(folder) / "codes"
     encode_corpus(
