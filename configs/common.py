@@ -5,7 +5,8 @@ A *recipe* is what every file in this folder returns:
   stages       names in the order in which they are trained
   <stage>      the stage's own values: `module` (import path of the package with `make`), `model`,
                `loss`, `optimizer`, `data`, `batch_size` (global), `num_steps`, intervals
-  dataset      name, data_dir, num_workers, eval_split (the split that "best" is chosen on)
+  dataset      name, data_dir, num_workers, eval_split (the split that "best" is chosen on),
+               codes_dir (style codes that `jaxtalk.encode` wrote; "" = made in the work directory)
   pretrained   stage -> directory of imported weights ("" = none)
   start_from   stage -> directory of weights that its training begins from ("" = from nothing)
   use_bundle   take weights of the frozen stages from `jaxtalk/bundle` where it has them
@@ -87,6 +88,7 @@ def recipe(preset, stages, *, use_bundle, **values):
                 "data_dir": "data",
                 "num_workers": 8 if paper else 0,
                 "eval_split": "validation",
+                "codes_dir": "",
             },
             "pretrained": dict.fromkeys(stages, ""),
             "start_from": dict.fromkeys(stages, ""),

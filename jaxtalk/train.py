@@ -13,7 +13,7 @@ import types
 import jax
 from absl import flags
 
-from jaxtalk.data.codes import codes_key, encode_corpus
+from jaxtalk.data.codes import check_note, codes_key, encode_corpus
 from jaxtalk.data.loader import make_eval_batches, make_loader
 from jaxtalk.data.source import annotations, fingerprint
 from jaxtalk.training import command_line, dry_run, mesh, recipe
@@ -23,6 +23,7 @@ DATA = types.SimpleNamespace(
     make_loader=make_loader,
     make_eval_batches=make_eval_batches,
     codes_key=codes_key,
+    check_note=check_note,
     encode_corpus=encode_corpus,
     fingerprint=fingerprint,
     annotations=annotations,

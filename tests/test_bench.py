@@ -61,13 +61,21 @@ def test_without_flags_every_part_and_the_generator_of_the_paper(monkeypatch, ca
         cases.append((case, repeats))
         return [1000.0 * len(cases)], 64e9
 
+    decoded = []
+
+    def decoding_rows(config, preset, *, repeats):
+        decoded.append((config.model.image_size, preset, repeats))
+        return []
+
     monkeypatch.setattr(bench.measure, "measure", measure)
     monkeypatch.setattr(bench.measure, "matmul_ceiling", lambda dtype, repeats: next(ceilings))
     monkeypatch.setattr(bench.measure, "convolution_ceiling", lambda dtype, repeats: 16.0)
     monkeypatch.setattr(
         bench, "PARTS", {k: lambda c, n, k=k: (k, c.model.image_size, n) for k in bench.PARTS}
     )
+    monkeypatch.setattr(bench.decoding, "decoding_rows", decoding_rows)
     bench.main([])
+    assert decoded == [(64, "demo", 5), (256, "paper", 5)]
     expected = [((part, 64, 1), 5) for part in bench.PARTS] + [(("generator", 256, 1), 5)]
     assert cases == expected
     *rows, floor, share, floor_256, reference = capsys.readouterr().out.splitlines()[2:]
@@ -84,6 +92,32 @@ def test_without_flags_every_part_and_the_generator_of_the_paper(monkeypatch, ca
         "StyleGAN3-T, 256 px, batch 1, float32: 8 s; the PyTorch reference took 22.3 s on two "
         "cores of a 2.5 GHz Xeon, 2.79 times as long; this is another machine"
     )
+
+
+def test_decoding_beside_the_step_that_takes_the_frames(tiny, monkeypatch, tmp_path, capsys):
+    """Of small pictures, really written, read and timed."""
+    monkeypatch.setattr(bench.decoding, "_MIN_S", 0.01)
+    file = tmp_path / "rows.json"
+    flags = f"--part decoding --preset demo --repeats 3 --steps_per_s 2.5 --json={file}"
+    bench.main(flags.split())
+    written = json.loads(file.read_text())
+    assert [row["part"] for row in written["rows"]] == [
+        *("jpeg window", "jpeg clip", "jpeg loader"),
+        *("mp4 window", "mp4 clip", "mp4 loader"),
+    ]
+    for row in written["rows"]:
+        assert (row["preset"], row["px"], row["dtype"]) == ("demo", 32, "uint8")
+        assert row["per_s"] == pytest.approx(1e3 * row["batch"] / row["ms"])
+        assert 0 < row["fastest_ms"] <= row["ms"] and row["per_core_s"] > 0
+    # Windows of 5 frames, clips of 32 and a second more, batches of 4 windows.
+    assert [row["frames"] for row in written["rows"]] == [5, 57, 20] * 2
+    *_, rates, needs = lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 6 + 2
+    assert written["notes"] == [rates, needs]
+    assert needs.startswith("training (demo) at 2.5 steps/s of 4 takes 50 frames/s: ")
+    window = next(line for line in lines if line.startswith("jpeg window"))
+    assert window.split()[5] == f"{written['rows'][0]['ms']:.2f}"
+    assert window.split()[7:] == ["-", "-", "-"]
 
 
 def generator_row(**values):
@@ -109,6 +143,8 @@ def test_share_needs_a_generator_of_the_same_preset():
     ("flags", "words"),
     [
         (["--part=nose"], "--part: found 'nose', expected one of " + ", ".join(bench.PARTS)),
+        (["--steps_per_s=0"], "--steps_per_s: found '0', expected a number above 0"),
+        (["--steps_per_s=x"], "--steps_per_s: found 'x', expected a number above 0"),
         (["--preset=big"], "--preset: found 'big', expected one of demo, paper"),
         (["--dtype=int8"], "--dtype: found 'int8', expected one of float32, bfloat16"),
         (["--batch=0"], "--batch: found '0', expected a whole number of 1 or more"),

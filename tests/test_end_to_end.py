@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -21,90 +20,20 @@ from jaxtalk.nn.psp import Encoder, style_codes
 from jaxtalk.talker import Talker
 from jaxtalk.training import recipe
 from jaxtalk.training.checkpoint import load_weights
-from tests import tiny_corpus
-
-ROOT = pathlib.Path(__file__).parents[1]
-SIZE, NUM_WS, W_DIM = 32, 8, 8
-STAGES = ("perceptual", "arcface", "stylegan3", "psp", "syncnet", "styletalker")
-GENERATOR = {
-    "resolution": SIZE,
-    "num_layers": NUM_WS - 2,
-    "z_dim": W_DIM,
-    "w_dim": W_DIM,
-    "channel_base": 128,
-    "channel_max": 4,
-}
-ENCODER = {"num_styles": NUM_WS, "w_dim": W_DIM, "width": 2}
-ARCFACE = {"width": 2, "embedding_dim": 8}
-SYNCNET = {"width": 2, "audio_width": 2, "embedding_dim": 8}
-AUTOENCODER = {
-    "image_size": SIZE,
-    "generator": GENERATOR,
-    "encoder": ENCODER,
-    "lpips_width": 2,
-    "arcface": {**ARCFACE, "image_size": 16},
-}
-VALUES = {
-    "perceptual": {"model": {"image_size": SIZE, "width": 2}},
-    "arcface": {"model": {"image_size": SIZE, "face_size": 16, **ARCFACE}},
-    "stylegan3": {
-        "model": {
-            "generator": GENERATOR,
-            "discriminator": {"resolution": SIZE, "channel_base": 128, "channel_max": 4},
-        }
-    },
-    "psp": {"model": AUTOENCODER},
-    "syncnet": {
-        "model": {"image_size": SIZE, **SYNCNET},
-        "loss": {"num_anchors": 3},
-        "data": {"clip_frames": 12},
-    },
-    "styletalker": {
-        "model": {
-            **AUTOENCODER,
-            "num_ws": NUM_WS,
-            "w_dim": W_DIM,
-            "num_blocks": 6,
-            "num_flow_steps": 1,
-            "audio": {"width": 2, "output_dim": 4},
-            "block": {"z_dim": 4, "motion_width": 8, "lstm_width": 8, "smoothing_width": 8},
-            "discriminator": {"width": 2, "num_layers": 2},
-            "syncnet": SYNCNET,
-        },
-        "loss": {"num_extra_scales": 0, "code_steps": 1},
-        "data": {"clip_frames": 8, "window_frames": 5},
-    },
-}
-
-
-def flags(prefix, values):
-    """--config.a.b=value for every leaf."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from flags(f"{prefix}.{name}", value)
-        else:
-            yield f"{prefix}.{name}={value}"
-
-
-def command(workdir, dataset):
-    counts = {"batch_size": 4, "num_steps": 2, "num_eval_batches": 1}
-    return [
-        *(sys.executable, "-m", "jaxtalk.train", "--config=configs/styletalker.py:scratch"),
-        *(f"--workdir={workdir}", "--compilation_cache="),
-        *(f"--config.dataset.{name}={value}" for name, value in dataset.items()),
-        "--config.dataset.eval_split=test",
-        *(flag for stage in STAGES for flag in flags(f"--config.{stage}", counts | VALUES[stage])),
-    ]
+from tests import small_recipe, tiny_corpus
+from tests.small_recipe import ROOT, SIZE, STAGES
 
 
 def train(workdir, dataset):
-    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    return subprocess.run(
-        command(workdir, dataset),
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick},
-        capture_output=True,
-        text=True,
+    counts = {"batch_size": 4, "num_steps": 2, "num_eval_batches": 1}
+    return small_recipe.run(
+        [
+            *(sys.executable, "-m", "jaxtalk.train", "--config=configs/styletalker.py:scratch"),
+            *(f"--workdir={workdir}", "--compilation_cache="),
+            *(f"--config.dataset.{name}={value}" for name, value in dataset.items()),
+            *("--config.dataset.eval_split=test", "--config.styletalker.loss.code_steps=1"),
+            *small_recipe.flags(counts),
+        ]
     )
 
 

@@ -31,6 +31,8 @@ RULES = {
     ),
     "jaxtalk.benchmarks": (
         "jaxtalk.core",
+        "jaxtalk.data",
+        "jaxtalk.media",
         "jaxtalk.nn",
         "jaxtalk.ops",
         "jaxtalk.systems",
@@ -61,7 +63,7 @@ RULES = {
     "tfds_builders": ("jaxtalk.media",),
 }
 ENTRY_POINTS = {"jaxtalk.train", "jaxtalk.generate", "jaxtalk.evaluate", "jaxtalk.convert"}
-ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk.bench", "jaxtalk"}
+ENTRY_POINTS |= {"jaxtalk.app", "jaxtalk.bench", "jaxtalk.encode", "jaxtalk"}
 # External packages that only certain files may import.
 ONLY_IN = {
     "orbax": ("jaxtalk.training.checkpoint",),

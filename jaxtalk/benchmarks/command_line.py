@@ -2,8 +2,11 @@
 
 import argparse
 
+from jaxtalk.benchmarks import decoding
 from jaxtalk.benchmarks.parts import PARTS
 from jaxtalk.core.command_line import Parser
+
+CHOICES = (*PARTS, decoding.PART)
 
 
 def one_of(choices):
@@ -25,6 +28,17 @@ def positive(text):
     return int(text)
 
 
+def rate(text):
+    """A type of argument."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+    return value
+
+
 def parse(argv, description):
     """Command line -> namespace.
 
@@ -32,10 +46,13 @@ def parse(argv, description):
       UserError: anything wrong with it.
     """
     parser = Parser("jaxtalk.bench", description)
-    parser.add_argument("--part", action="append", type=one_of(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--part", action="append", type=one_of(CHOICES), help=", ".join(CHOICES))
     parser.add_argument("--batch", type=positive, default=1)
     parser.add_argument("--preset", type=one_of(("demo", "paper")), help="demo or paper")
     parser.add_argument("--dtype", type=one_of(("float32", "bfloat16")), default="float32")
     parser.add_argument("--repeats", type=positive, default=5, help="runs of which to take ms")
+    parser.add_argument(
+        "--steps_per_s", type=rate, help="of your training, for decoding; else as train_step is"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the rows to this file, too")
     return parser.parse_args(argv)

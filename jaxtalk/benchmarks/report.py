@@ -34,9 +34,9 @@ def heading():
 
 
 def line(row):
-    """A row of the table; "?" stands for what XLA cannot tell."""
-    values = ((row[key], form) for key, _, form in _COLUMNS.values())
-    return _line("?" if value is None else format(value, form) for value, form in values)
+    """A row of the table; "?" stands for what XLA cannot tell, "-" for what is not to be told."""
+    values = ((row.get(key, "-"), form) for key, _, form in _COLUMNS.values())
+    return _line({None: "?", "-": "-"}.get(v) or format(v, form) for v, form in values)
 
 
 def _line(cells):
@@ -80,12 +80,12 @@ def check_json(path):
         )
 
 
-def write_json(path, rows):
-    """Writes the rows, with the device and the version of JAX; the file appears complete."""
+def write_json(path, rows, notes):
+    """Writes rows and notes, with the device and the version of JAX; the file appears complete."""
     report = {
         "device": device_name(),
         "jax": jax.__version__,
-        "notes": notes(rows),
+        "notes": notes,
         "rows": rows,
     }
     path = pathlib.Path(path)

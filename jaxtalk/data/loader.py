@@ -53,7 +53,7 @@ def make_loader(
       batch_size: examples in a batch of this process.
       seed: of the order and of what is drawn from each clip.
       shard_index, shard_count: this process reads the clips shard_index, + shard_count, ...
-      codes_dir: what `jaxtalk.data.codes.encode_corpus` returned, for "codes".
+      codes_dir: what `jaxtalk.data.codes.encode_corpus` wrote, for "codes".
 
     Raises:
       UserError: unknown kind, no corpus, no such split, fewer clips than shards, no clip that is

@@ -41,6 +41,16 @@ def open_corpus(dataset, split):
     return corpus
 
 
+def split_names(dataset):
+    """Names of the splits of a corpus that have clips.
+
+    Raises:
+      UserError: the corpus is not built.
+    """
+    splits = tfds.builder_from_directory(corpus_dir(dataset)).info.splits
+    return [name for name, split in splits.items() if split.num_examples]
+
+
 def annotations(dataset, split, key):
     """One number of many clips, such as `av_offset_frames`: numpy [n].
 

@@ -17,16 +17,13 @@ import pathlib
 import pkgutil
 import tempfile
 
-import jax
-
 from jaxtalk.core.errors import UserError, config_faults_of
 from jaxtalk.core.stage import Stage
-from jaxtalk.training import checkpoint, config_diff, loop
+from jaxtalk.training import checkpoint, config_diff, encoding, loop
 from jaxtalk.training import mesh as mesh_lib
 from jaxtalk.training.metric_writer import say
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "bundle"
-ENCODE_BATCH = 32  # frames of one call of the encoder
 _FINISHED_HERE = "finished here"
 _COUNTS = (
     "batch_size",
@@ -237,16 +234,17 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
     Args:
       config: the recipe.
       workdir: gets a directory for each stage, and `codes` for cached style codes.
-      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, `codes_key` and
-        `encode_corpus` of `jaxtalk.data.codes`, `fingerprint` and `annotations` of
-        `jaxtalk.data.source`.
+      data: has `make_loader` and `make_eval_batches` of `jaxtalk.data.loader`, `codes_key`,
+        `check_note` and `encode_corpus` of `jaxtalk.data.codes`, `fingerprint` and `annotations`
+        of `jaxtalk.data.source`.
       target: see `plan`.
       accept_changes: see `plan` and `loop.train`.
 
     Raises:
       UserError: see `plan` and `loop.train`; the batch of a stage does not divide over the devices
         of several processes; a finished stage was trained on another corpus, or
-        on other weights of the stages that it takes.
+        on other weights of the stages that it takes; `config.dataset.codes_dir` has codes of
+        another corpus or encoder.
     """
     check_writable(workdir)
     jobs = plan(config, workdir, target=target, accept_changes=accept_changes)
@@ -254,6 +252,7 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
         say(f"{job.name}: {job.origin}" + (f", {job.weights}" if job.weights else ""))
         if job.weights is None:  # rather now than after days of the stages before it
             mesh_lib.make_mesh(config[job.name].batch_size, field=f"{job.name}.batch_size")
+            _check_codes(config, job, jobs, data)
     for job in jobs:
         if job.origin == _FINISHED_HERE and not accept_changes:
             _check_sources(config, job, workdir, data)
@@ -270,39 +269,42 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
                 frozen,
                 workdir=workdir,
                 data=data,
-                codes_dir=encode_corpus(config, frozen["psp"], workdir, data) if codes else None,
+                codes_dir=_codes_dir(config, frozen["psp"], workdir, data) if codes else None,
                 accept_changes=accept_changes,
             )
     say(f"weights: {weights_directory(jobs[-1], workdir)}")
 
 
-def encode_corpus(config, variables, workdir, data):
-    """Style codes of every frame by the frozen encoder, computed once; returns their directory.
+def _check_codes(config, job, jobs, data):
+    """The codes that the user names must be of this corpus and of the encoder, if that is there."""
+    if config[job.name].data.kind != "codes" or not config.dataset.codes_dir:
+        return
+    for other in jobs:
+        if other.name == "psp" and other.weights:
+            digest = checkpoint.digest(checkpoint.load_weights(other.weights)[0])
+            data.check_note(config.dataset.codes_dir, config.dataset, digest)
 
-    Each process encodes its share of the clips, on its own devices.
+
+def _codes_dir(config, variables, workdir, data):
+    """Folder of the style codes of all frames by the frozen encoder; computes what is missing.
 
     Args:
       config: the recipe; `config.psp` describes the encoder.
       variables: what the stage psp exports.
-      workdir: the codes go to `workdir`/codes/<hash of the weights and of the corpus>.
+      workdir: the codes are in `workdir`/codes/<hash of the weights and of the corpus>, unless
+        `config.dataset.codes_dir` names a folder.
       data: see `run`.
     """
     module, _ = make_stage(config, "psp")
-    mesh = mesh_lib.local_mesh(ENCODE_BATCH)
-    batch_sharding = mesh_lib.batch_sharding(mesh)
-    encode = jax.jit(module.make_encode(config.psp))
-    on_devices = jax.device_put(variables, mesh_lib.replicated(mesh))
-    return data.encode_corpus(
-        config.dataset,
-        lambda frames: encode(on_devices, jax.device_put(frames, batch_sharding)),
-        key=data.codes_key(config.dataset, checkpoint.digest(variables)),
-        codes_root=str(pathlib.Path(workdir) / "codes"),
+    key = data.codes_key(config.dataset, checkpoint.digest(variables))
+    codes_dir = config.dataset.codes_dir or str(pathlib.Path(workdir) / "codes" / key)
+    encoding.encode_corpus(
+        *(module.make_encode(config.psp), variables, config.dataset),
+        codes_dir=codes_dir,
         splits=loop.splits(config),
-        batch_size=ENCODE_BATCH,
-        shard_index=jax.process_index(),
-        shard_count=jax.process_count(),
-        say=say,
+        data=data,
     )
+    return codes_dir
 
 
 def weights_directory(job, workdir):

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -30,12 +31,14 @@ def encode(frames):
 
 @pytest.fixture(scope="module")
 def codes_dir(dataset, tmp_path_factory):
-    return codes.encode_corpus(
+    folder = tmp_path_factory.mktemp("codes")
+    codes.encode_corpus(
         dataset,
         encode,
-        **{"key": "k", "codes_root": tmp_path_factory.mktemp("codes"), "say": [].append},
+        **{"weights_digest": "abc", "codes_dir": folder, "say": [].append},
         splits=("train", "test"),
     )
+    return folder
 
 
 @pytest.fixture
@@ -46,8 +49,8 @@ def make(dataset, codes_dir):
         return loader.make_loader(
             ConfigDict({**dataset, "num_workers": num_workers}),
             ConfigDict(KINDS[kind]),
-            **{"split": "train", "batch_size": batch_size, "seed": seed, "codes_dir": codes_dir},
-            **values,
+            **{"split": "train", "batch_size": batch_size, "seed": seed},
+            **{"codes_dir": codes_dir, **values},
         )
 
     return make
@@ -62,6 +65,22 @@ def clips(dataset):
 
 def same(left, right):
     return left.keys() == right.keys() and all(np.array_equal(left[k], right[k]) for k in left)
+
+
+def test_clips_without_codes_are_passed_over(make, clips, codes_dir, tmp_path):
+    """Those that could not be read; codes that are not there yet are an error."""
+    folder = shutil.copytree(codes_dir, tmp_path / "codes")
+    left_out = sorted(folder.glob("train/00000/*.npy"))[1:4]
+    labels = {int(np.load(path)[0, 0, 0]) for path in left_out}
+    left_out[0].unlink()
+    with pytest.raises(UserError, match="no style codes of clip 1 of train"):
+        make("codes", codes_dir=folder)._clips.read(1, np.random.default_rng(0))
+    for path in left_out:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").write_text("{}")
+    batches = make("codes", codes_dir=folder)
+    seen = {int(w) for _ in range(10) for w in next(batches)["w"][:, 0, 0, 0]}
+    assert seen == set(clips) - labels
 
 
 def test_pairs_are_two_frames_of_a_clip(make, clips):

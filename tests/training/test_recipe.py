@@ -162,7 +162,7 @@ def test_run_trains_what_is_missing_and_then_nothing(config, tmp_path, capsys):
     kernel = encoder["net"]["params"]["Dense_0"]["kernel"]
     np.testing.assert_array_equal(variables["encoder"]["params"]["Dense_0"]["kernel"], kernel)
     assert saved.stages == config.stages
-    (codes,) = tmp_path.glob("codes/noise-*/0/train.npy")
+    (codes,) = tmp_path.glob("codes/noise-*/train.npy")
     encode = tiny_stage.make_encode(config.psp)
     expected = encode(encoder, tiny_stage.frames_of("train"))
     np.testing.assert_allclose(np.load(codes), expected, rtol=1e-4, atol=1e-5)
@@ -173,6 +173,35 @@ def test_run_trains_what_is_missing_and_then_nothing(config, tmp_path, capsys):
         f"styletalker: finished here, {tmp_path}/styletalker/weights\n"
         f"weights: {tmp_path}/styletalker/weights\n"
     )
+
+
+def test_codes_that_the_user_names(config, tmp_path, monkeypatch):
+    """They are checked before the first stage is trained, and completed where they lie."""
+    save(tmp_path / "bundle/tiny/psp", config)
+    config.dataset.codes_dir = str(tmp_path / "codes")
+    checked = []
+
+    def refuse(*arguments):
+        checked.append(arguments)
+        raise UserError("of another encoder")
+
+    monkeypatch.setattr(tiny_stage.DATA, "check_note", refuse)
+    with pytest.raises(UserError, match="of another encoder"):
+        recipe.run(config, tmp_path / "run", data=tiny_stage.DATA)
+    digest = checkpoint.digest(checkpoint.load_weights(tmp_path / "bundle/tiny/psp")[0])
+    assert checked == [(str(tmp_path / "codes"), config.dataset, digest)]
+    assert not list((tmp_path / "run").iterdir())
+    monkeypatch.undo()
+
+    monkeypatch.setattr(recipe, "BUNDLE", tmp_path / "none")
+    for name in config.stages:
+        config[name].num_steps = 1
+    recipe.run(config, tmp_path / "run", data=tiny_stage.DATA)
+    assert {path.name for path in (tmp_path / "codes").iterdir()} == {
+        "train.npy",
+        "validation.npy",
+    }
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"psp", "styletalker"}
 
 
 def test_finished_stages_were_trained_on_what_is_there(config, tmp_path, monkeypatch, capsys):

@@ -80,6 +80,7 @@ def get_config(arg="tiny"):
                 "data_dir": "",
                 "num_workers": 0,
                 "eval_split": "validation",
+                "codes_dir": "",
             },
             "pretrained": {"psp": "", "styletalker": ""},
             "start_from": {"psp": "", "styletalker": ""},
@@ -219,19 +220,21 @@ def make_eval_batches(
     return [loader.take(np.arange(start, start + batch_size)) for start in starts]
 
 
-def encode_corpus(dataset, encode, *, key, codes_root, splits, shard_index=0, **options):
+def encode_corpus(dataset, encode, *, codes_dir, splits, **options):
     """See `jaxtalk.data.codes`; here every process encodes all frames."""
-    codes_dir = os.path.join(codes_root, key, str(shard_index))
     os.makedirs(codes_dir, exist_ok=True)
     for split in splits:
-        np.save(os.path.join(codes_dir, f"{split}.npy"), np.asarray(encode(frames_of(split))))
-    return codes_dir
+        path = os.path.join(codes_dir, f"{split}.npy")
+        temporary = f"{path}.{os.getpid()}.npy"
+        np.save(temporary, np.asarray(encode(frames_of(split))))
+        os.replace(temporary, path)
 
 
 DATA = types.SimpleNamespace(
     make_loader=make_loader,
     make_eval_batches=make_eval_batches,
     codes_key=lambda dataset, digest: f"{dataset.name}-{digest[:8]}",
+    check_note=lambda codes_dir, dataset, digest: None,
     encode_corpus=encode_corpus,
     fingerprint=lambda dataset: f"digest of {dataset.name}",
     annotations=lambda dataset, split, key: np.zeros(0),
