@@ -171,7 +171,9 @@ def embed_speech(networks, audio, num_frames):
     """int16 [S] -> [num_frames - 4, D], of length 1: of the windows of `Track.lips`; or None."""
     if "speech" not in networks:
         return None
-    excerpt = audio_excerpt(audio, 0, num_frames).astype(np.float32) / 32768
-    mel = np.asarray(_mel(excerpt[None]))
-    margin = WINDOW_FRAMES // 2
-    return in_batches(networks["speech"], mel[0, margin : num_frames - margin])
+    margin, rows = WINDOW_FRAMES // 2, []
+    # In blocks of one size, so that recordings of all lengths take one compilation.
+    for start in range(margin, num_frames - margin, BATCH):
+        excerpt = audio_excerpt(audio, start, BATCH).astype(np.float32) / 32768
+        rows.append(jax.device_get(networks["speech"](_mel(excerpt[None])[0])))
+    return np.concatenate(rows)[: num_frames - 2 * margin]

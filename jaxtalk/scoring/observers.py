@@ -50,7 +50,7 @@ class Observer(NamedTuple):
     """protocol: how it ends the ids of the metrics that it serves, see `metrics.protocol`.
     see: an observer of frames; of lpips, (frames, frames) -> [n]; None where files tell.
     hear: of sync, (int16 [S], number of frames) -> [frames - 4, D].
-    score: of sync, (lips, speech) -> the scores.
+    score: of sync, (lips, speech, max_offset=15) -> the scores.
     """
 
     protocol: str
@@ -170,8 +170,9 @@ def _sync(directory):
         windows, state = _windows(np.stack([portrait_crop(f, size) for f in frames]), state)
         return None if windows is None else in_batches(networks["lips"], windows), state
 
-    def score(lips, speech):
-        return sync.contrastive_lip_sync_error(sync.offset_similarities(lips, speech))
+    def score(lips, speech, max_offset=sync.MAX_OFFSET):
+        similarities = sync.offset_similarities(lips, speech, max_offset=max_offset)
+        return sync.contrastive_lip_sync_error(similarities)
 
     return Observer("procedural", see, functools.partial(embed_speech, networks), score)
 
@@ -194,8 +195,8 @@ def _public_sync(directory):
         windows = faces.mfcc_windows(audio, num_frames)
         return in_batches(functools.partial(speech, variables), windows)
 
-    def score(lips, speech):
-        return sync.lip_sync_error(sync.offset_distances(lips, speech))
+    def score(lips, speech, max_offset=sync.MAX_OFFSET):
+        return sync.lip_sync_error(sync.offset_distances(lips, speech, max_offset=max_offset))
 
     return Observer("syncnet_v2", see, hear, score)
 
