@@ -83,6 +83,23 @@ def read_video(path, fps=FPS):
         files.check_whole(name, "the video", index / fps, expected_s)
 
 
+def shown_frames(path, fps=FPS):
+    """Which frame of a file each frame of `read_video` is: (int [N], how many the file has).
+
+    Raises:
+      UserError: not a readable local video file, or no picture in it.
+    """
+    name, shown, count = os.fspath(path), [], 0
+    with files.open_media(path) as container:
+        stream = _picture_stream(container, name)
+        timed = _timed(files.decoded(container, stream), stream)
+        for count, (_, until) in enumerate(shown_until(timed, fps), start=1):
+            shown += [count - 1] * (until - len(shown))
+    if not shown:
+        raise UserError(f"{name}: no picture of it decodes; convert or export it again")
+    return np.array(shown), count
+
+
 def _picture_stream(container, name):
     stream = container.streams.best("video") if container.streams.video else None
     if stream is None:
