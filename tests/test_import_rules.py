@@ -60,6 +60,16 @@ RULES = {
     ),
     "jaxtalk.bundle": ("jaxtalk.training.checkpoint",),
     "configs": (),
+    # The one module of the builders that needs JAX.
+    "tfds_builders.preparation.lip_sync": (
+        "jaxtalk.evaluation.networks",
+        "jaxtalk.media",
+        "jaxtalk.metrics",
+        "jaxtalk.scoring",
+        "jaxtalk.training.checkpoint",
+        "tfds_builders.preparation.timing",
+    ),
+    "tfds_builders.preparation.coefficients": ("jaxtalk.media", "jaxtalk.pretrained.mat_file"),
     "tfds_builders": ("jaxtalk.media",),
 }
 ENTRY_POINTS = {"jaxtalk.train", "jaxtalk.generate", "jaxtalk.evaluate", "jaxtalk.convert"}
@@ -71,7 +81,11 @@ ONLY_IN = {
     "torch": (),
     "pickle": (),
 }
-NOT_IN = {"jaxtalk.media": ("jax", "flax", "optax"), "configs": ("jax", "flax", "jaxtalk")}
+NOT_IN = {
+    "jaxtalk.media": ("jax", "flax", "optax"),
+    "configs": ("jax", "flax", "jaxtalk"),
+    "tfds_builders": ("jax", "flax", "optax"),
+}
 
 
 def modules():
@@ -168,6 +182,12 @@ def test_imports(module):
         ("jaxtalk.train", "import pickle", "pickle"),
         ("jaxtalk.pretrained.torch_file", "import torch.serialization", "torch.serialization"),
         ("jaxtalk.talker", "from jaxtalk.training import loop", "jaxtalk.training.loop"),
+        (
+            "tfds_builders.preparation.clips",
+            "from jaxtalk.scoring import observers",
+            "jaxtalk.scoring.observers",
+        ),
+        ("tfds_builders.preparation.lip_sync", "from jaxtalk.scoring import observers", None),
         ("jaxtalk.unheard_of", "from jaxtalk.nn import lstm", "jaxtalk.nn.lstm"),
     ],
 )

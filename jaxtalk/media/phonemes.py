@@ -69,7 +69,7 @@ def recognise_phonemes(audio, transcript=None, *, num_frames=None, fps=audio_lib
         raise ValueError(f"audio: found {audio.dtype}{list(audio.shape)}, expected int16 [S]")
     if num_frames is None:
         num_frames = int(np.ceil(len(audio) * fps / audio_lib.SAMPLE_RATE_HZ))
-    segments = _allphone(audio) if transcript is None else _aligned(audio, transcript)
+    segments = _allphone(audio) if transcript is None else align(audio, transcript)
     return frame_phonemes(segments, num_frames, fps)
 
 
@@ -102,7 +102,19 @@ def _allphone(audio):
     return [(phoneme_index(s.word), s.start_frame / _STEPS_PER_S) for s in decoder.seg() or ()]
 
 
-def _aligned(audio, transcript):
+def align(audio, transcript):
+    """When each phoneme of a transcript sounds, by forced alignment.
+
+    Args:
+      audio: int16 [S], mono, 16 kHz.
+      transcript: what is said in all of it.
+
+    Returns:
+      Pairs (class, start in s), rising, for `frame_phonemes`.
+
+    Raises:
+      UserError: see `recognise_phonemes`.
+    """
     # Without `bestpath=False`, the words' times of the first pass are those of the lattice.
     decoder = _decoder({"dict": "cmudict-en-us.dict"}, bestpath=False)
     words = re.findall(r"[a-z]+(?:'[a-z]+)*", transcript.lower().replace("’", "'"))

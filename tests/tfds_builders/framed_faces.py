@@ -31,6 +31,19 @@ def _framed_faces(image):
     return sorted(faces, key=lambda face: -np.prod(face.box[2:] - face.box[:2]))
 
 
+@contextlib.contextmanager
+def whole_pictures(kind):
+    """A detector to which each picture is a face, so that a clip shows all of it."""
+    del kind
+
+    def detect(image):
+        side = np.array(image.shape[1::-1], np.float32)
+        box = np.concatenate([side / 12, side * 11 / 12])
+        return [Face(box, 0.9, _mesh(box))]
+
+    yield FaceDetector("mesh", detect)
+
+
 @functools.cache
 def _points():
     points = np.random.default_rng(0).uniform(-7, 7, (NUM_MESH, 3))

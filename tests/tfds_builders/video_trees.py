@@ -62,7 +62,8 @@ def speech(duration_s, rate_hz=16_000):
 
 
 def write(path, frames, times=None, *, sound=True, rate_hz=16_000, layout="mono", turned=False):
-    """A video file with its sound; `turned`: as a camera on its side writes it."""
+    """A video file; `sound`: a bool, or its own, float [S] at `rate_hz`; `turned`: as a camera on
+    its side writes it."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if times is None:
         times = np.arange(len(frames)) / 25
@@ -72,7 +73,7 @@ def write(path, frames, times=None, *, sound=True, rate_hz=16_000, layout="mono"
         stream.width, stream.height = (height, width) if turned else (width, height)
         stream.pix_fmt = "yuv444p"
         stream.codec_context.time_base = Fraction(1, 30_000)
-        track = file.add_stream("aac", rate=rate_hz, layout=layout) if sound else None
+        track = file.add_stream("aac", rate=rate_hz, layout=layout) if np.any(sound) else None
         for frame, time_s in zip(frames, times, strict=True):
             stored = np.ascontiguousarray(np.rot90(frame)) if turned else frame
             picture = av.VideoFrame.from_ndarray(stored, format="rgb24")
@@ -80,7 +81,7 @@ def write(path, frames, times=None, *, sound=True, rate_hz=16_000, layout="mono"
             file.mux(stream.encode(picture))
         file.mux(stream.encode(None))
         if track:
-            samples = speech(times[-1] + 0.04, rate_hz)
+            samples = speech(times[-1] + 0.04, rate_hz) if sound is True else sound
             channels = 2 if layout == "stereo" else 1
             media_files.add_sound(file, track, np.tile(samples, (channels, 1)))
     if turned:

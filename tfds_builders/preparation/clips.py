@@ -1,39 +1,47 @@
 """One source video to clips: cut, measured, filtered, annotated, kept in the store."""
 
 import contextlib
-import itertools
 import os
 import tempfile
 import time
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.media import (
-    audio,
-    clip_filters,
-    crop,
-    face_mesh,
-    files,
-    head_pose,
-    image,
-    phonemes,
-    video,
-    video_writer,
-)
+from jaxtalk.media import audio, clip_filters, crop, files, image, video, video_writer
 
-from . import pieces
+from . import annotations, coefficients, pieces, timing
+from .sound import Sound
 
-NUM_MESH = 468
-_BLOCK_S = 1
 _SHARPNESS_FRAMES = 5
+
+
+class _Streams(NamedTuple):
+    """Of one video; what is read, is read once from start to end.
+
+    Attributes:
+      sound: `Sound`.
+      frames: `timing.Frames` at the corpus' rate, a piece behind the faces.
+      seen: `timing.Frames` at 25 fps for `lip_sync`, ahead of `frames`.
+      lip_sync: `lip_sync.LipSync`, or None.
+      script: `annotations.Script`.
+      expression: float32 [N, 64] of its frames at the corpus' rate, or None.
+    """
+
+    sound: Sound
+    frames: timing.Frames
+    seen: timing.Frames
+    lip_sync: object
+    script: annotations.Script
+    expression: np.ndarray | None
 
 
 class StoreError(Exception):
     """The store cannot be written: no fault of the video, so the build ends."""
 
 
-def prepare(source, parameters, detector, store, beat=lambda: None):
+def prepare(source, parameters, detector, store, beat=lambda: None, lip_sync=None):
     """Makes the clips of a source and keeps them, unless the store has them already.
 
     Args:
@@ -42,6 +50,7 @@ def prepare(source, parameters, detector, store, beat=lambda: None):
       detector: `face_detector.FaceDetector`.
       store: `Store`.
       beat: called now and then, to show that the video makes progress.
+      lip_sync: `lip_sync.LipSync` of `parameters.syncnet`, or None.
 
     Raises:
       StoreError: a full disk, or one that cannot be written.
@@ -57,11 +66,11 @@ def prepare(source, parameters, detector, store, beat=lambda: None):
     if known is None:
         begin, problem, clips = time.monotonic(), None, []
         try:
-            clips = list(_clips(source, parameters, detector, store, key, beat))
+            clips = list(_clips(source, parameters, detector, store, key, beat, lip_sync))
         except (UserError, _UnreadableError) as error:
             problem = ["unreadable", _relative(error, source)]
-        except _NoSoundError:
-            problem = ["no audio", "found no sound track, expected one"]
+        except _LeftOutError as error:
+            problem = list(error.args)
         if problem:
             clips = []
         elif not clips:
@@ -73,8 +82,8 @@ def prepare(source, parameters, detector, store, beat=lambda: None):
         store.note(source, key=key)
 
 
-class _NoSoundError(Exception):
-    pass
+class _LeftOutError(Exception):
+    """Of a whole video: reason and detail."""
 
 
 class _UnreadableError(Exception):
@@ -92,29 +101,40 @@ def _storing():
 def _relative(error, source):
     """The message without the folder, so that reports of two machines are the same."""
     message = str(error)
-    for path in filter(None, (source.path, source.audio)):
+    for path in source.files:
         message = message.replace(path, os.path.basename(path))
     return message
 
 
-def _clips(source, parameters, detector, store, key, beat):
+def _clips(source, parameters, detector, store, key, beat, lip_sync):
     """Yields a dict for each clip of the report: `start_s`, `kept`, `reason`, ...; keeps the good
     ones."""
     with files.open_media(source.path) as container:
         spoken = source.path if container.streams.audio else source.audio
     if spoken is None:
-        raise _NoSoundError
-    sound = _Sound(spoken)
-    frames = _beating(video.read_video(source.path, parameters.fps), beat)
+        raise _LeftOutError("no audio", "found no sound track, expected one")
+
+    def frames(fps):
+        return _beating(video.read_video(source.path, fps), beat)
+
     ahead = pieces.pieces(
-        frames,
+        frames(parameters.fps),
         source.segments,
         detector,
         parameters.fps,
         round(parameters.max_clip_s * parameters.fps),
     )
-    # The same video a second time, a piece behind: no piece is held in memory as pixels.
-    behind = _Frames(_beating(video.read_video(source.path, parameters.fps), beat))
+    script = annotations.script(source, spoken, parameters)
+    # The same video a second time, a piece behind: no piece is held in memory as pixels. What sees
+    # lips comes in between, as it decides where a clip begins.
+    streams = _Streams(
+        Sound(spoken, timing.MAX_SHIFT if lip_sync else 0),
+        timing.Frames(frames(parameters.fps)),
+        timing.Frames(frames(video.FPS)),
+        lip_sync,
+        script._replace(problem=_relative(script.problem, source)),
+        _expression(source, parameters),
+    )
     number = 0
     for piece in ahead:
         found, fault = pieces.candidates(piece, parameters.max_gap)
@@ -123,13 +143,25 @@ def _clips(source, parameters, detector, store, key, beat):
             duration_s = len(piece.faces) / parameters.fps
             yield _entry(piece.start / parameters.fps, duration_s, reason, detail)
         for candidate in found:
-            entry, arrays = _clip(candidate, parameters, sound, behind)
+            entry, arrays = _clip(candidate, parameters, streams)
             if arrays is not None:
                 entry["number"] = number
                 with _storing():
                     store.keep_clip(key, number, arrays)
                 number += 1
             yield entry
+
+
+def _expression(source, parameters):
+    """Coefficients of the frames of a video, float32 [N, 64]; None unless they are asked for."""
+    if parameters.coefficients == "none":
+        return None
+    if source.coefficients is None:
+        raise _LeftOutError("no coefficients", "found no file of them that is named as the source")
+    try:
+        return coefficients.of_frames(source.coefficients, source.path, parameters.fps)
+    except coefficients.MisfitError as error:
+        raise _LeftOutError("coefficients do not fit", str(error)) from error
 
 
 def _beating(frames, beat):
@@ -142,7 +174,10 @@ def _beating(frames, beat):
 
 
 def _entry(start_s, duration_s, reason=None, detail="", **measures):
-    rounded = {name: round(float(value), 4) for name, value in measures.items()}
+    rounded = {
+        name: value if isinstance(value, int) else round(float(value), 4)
+        for name, value in measures.items()
+    }
     return {
         "start_s": round(start_s, 3),
         "duration_s": round(duration_s, 3),
@@ -153,46 +188,65 @@ def _entry(start_s, duration_s, reason=None, detail="", **measures):
     }
 
 
-def _clip(candidate, parameters, sound, frames):
+def _clip(candidate, parameters, streams):
     """(entry of the report, arrays of the clip or None)."""
-    fps, size, track = parameters.fps, parameters.size, candidate.track
-    num_frames = len(track.boxes)
-    start_s, duration_s = candidate.start / fps, num_frames / fps
-    height, width = candidate.piece.image_size
-    window = candidate.piece.segment.window
-    if window:
-        x0, y0, side = (part * height for part in window)
-        box = (x0, y0, x0 + side, y0 + side)
-    else:
-        box = crop.crop_box(track.boxes)
-    first, last = (round(f * audio.SAMPLE_RATE_HZ / fps) for f in (0, num_frames))
-    offset = round(candidate.start * audio.SAMPLE_RATE_HZ / fps)
-    samples = audio.to_int16(sound.take(offset + first, offset + last))
-    measures = clip_filters.ClipMeasures(
-        face_px=clip_filters.face_px(track.boxes),
-        sharpness=np.inf,  # costs pixels, so it comes after what does not
-        duration_s=duration_s,
-        padding=crop.padding(box, (height, width)),
-        loudness_db=clip_filters.loudness_db(samples),
-        speech_part=float(clip_filters.speech_frames(samples).mean()),
-    )
+    box = _square(candidate)
+    samples, measures = _heard(candidate, 0, box, parameters, streams)
     fault = clip_filters.reject_reason(measures, parameters.limits)
-    arrays = None
+    arrays, found, shift = None, {}, 0
+    if fault is None and streams.lip_sync:
+        candidate, shift, found, fault = timing.in_step(
+            candidate, box, samples, parameters, streams
+        )
+        if fault is None:
+            samples, measures = _heard(candidate, shift, box, parameters, streams)
+            fault = clip_filters.reject_reason(measures, parameters.limits)
     if fault is None:
-        arrays, sharpness = _pictures(frames, candidate, box, parameters)
+        arrays, sharpness = _pictures(streams.frames, candidate, box, parameters)
         measures = measures._replace(sharpness=sharpness)
         fault = clip_filters.reject_reason(measures, parameters.limits)
     reason, _, detail = (fault or "").partition(": ")
-    shown = measures._asdict()
-    del shown["duration_s"]
+    shown = measures._asdict() | found
+    duration_s = shown.pop("duration_s")
     if not np.isfinite(measures.sharpness):
         del shown["sharpness"]
+    start_s = candidate.start / parameters.fps
     entry = _entry(start_s, duration_s, reason or None, detail, **shown)
     if fault:
         return entry, None
-    arrays |= {"audio": samples, **_annotations(track, box, size)}
-    arrays["phonemes"] = _phonemes(samples, num_frames, parameters)
-    return entry, arrays
+    num_frames = len(candidate.track.boxes)
+    heard_from = timing.span(candidate, parameters.fps)[0] - shift
+    arrays["phonemes"], told = annotations.frame_phonemes(
+        samples, heard_from, num_frames, parameters, streams.script
+    )
+    arrays |= annotations.of_track(candidate.track, box, parameters.size) | {"audio": samples}
+    if streams.expression is not None:
+        arrays["expression"] = streams.expression[candidate.start :][:num_frames]
+    return entry | told, arrays
+
+
+def _square(candidate):
+    """What is cut out: x0, y0, x1, y1 in px of the picture."""
+    window = candidate.piece.segment.window
+    if not window:
+        return crop.crop_box(candidate.track.boxes)
+    x0, y0, side = (part * candidate.piece.image_size[0] for part in window)
+    return x0, y0, x0 + side, y0 + side
+
+
+def _heard(candidate, shift, box, parameters, streams):
+    """(int16 [S], `ClipMeasures`): the sound that is `shift` samples before the clip's time."""
+    start, stop = timing.span(candidate, parameters.fps)
+    samples = audio.to_int16(streams.sound.take(start - shift, stop - shift))
+    measures = clip_filters.ClipMeasures(
+        face_px=clip_filters.face_px(candidate.track.boxes),
+        sharpness=np.inf,  # costs pixels, so it comes after what does not
+        duration_s=len(candidate.track.boxes) / parameters.fps,
+        padding=crop.padding(box, candidate.piece.image_size),
+        loudness_db=clip_filters.loudness_db(samples),
+        speech_part=float(clip_filters.speech_frames(samples).mean()),
+    )
+    return samples, measures
 
 
 def _pictures(frames, candidate, box, parameters):
@@ -224,64 +278,3 @@ def _mp4(frames, parameters):
                 writer.write(frame)
         with open(path, "rb") as file:
             return file.read()
-
-
-def _annotations(track, box, size):
-    """Landmarks in px of the clip, mesh without pose, pose, mouth; NaN without a mesh."""
-    num_frames = len(track.boxes)
-    if track.meshes is None:
-        shapes = {"landmarks": (68, 2), "mesh": (NUM_MESH, 3), "pose": (6,), "mouth_box": (4,)}
-        return {
-            name: np.full((num_frames, *shape), np.nan, np.float32)
-            for name, shape in shapes.items()
-        }
-    x0, y0, x1, _ = box
-    meshes = (track.meshes.astype(np.float64) - (x0, y0, 0)) * (size / (x1 - x0))
-    landmarks = face_mesh.landmarks_68(meshes)
-    return {
-        "landmarks": landmarks,
-        "mesh": head_pose.head_frame(meshes),
-        "pose": head_pose.head_pose(meshes, (size, size)),
-        "mouth_box": face_mesh.mouth_box(landmarks).astype(np.float32),
-    }
-
-
-def _phonemes(samples, num_frames, parameters):
-    if parameters.phonemes == "none":
-        return np.full(num_frames, phonemes.PHONEME_INDEX["NSN"], np.int32)
-    return phonemes.recognise_phonemes(samples, num_frames=num_frames, fps=parameters.fps)
-
-
-class _Frames:
-    """Stretches of a stream of frames, each after the one before it."""
-
-    def __init__(self, frames):
-        self._frames, self._next = frames, 0
-
-    def take(self, start, count):
-        """Iterator over frames `start` to `start + count`."""
-        stop, skipped = start + count, start - self._next
-        self._next = stop
-        return itertools.islice(self._frames, skipped, skipped + count)
-
-
-class _Sound:
-    """Stretches of a recording, each after the one before it; zeros after its end."""
-
-    def __init__(self, path):
-        self._blocks = audio.stream_audio(path, _BLOCK_S * audio.SAMPLE_RATE_HZ)
-        self._held, self._start = np.zeros(0, np.float32), 0
-
-    def take(self, start, stop):
-        """float32 [stop - start] in [-1, 1]."""
-        while self._start + len(self._held) < stop:
-            block = next(self._blocks, None)
-            if block is None:
-                break
-            self._held = np.concatenate([self._held, block])
-            unused = min(max(0, start - self._start), len(self._held))
-            self._held, self._start = self._held[unused:], self._start + unused
-        unused = min(max(0, start - self._start), len(self._held))
-        self._held, self._start = self._held[unused:], self._start + unused
-        found = self._held[: max(0, stop - self._start)]
-        return np.pad(found, (0, stop - start - len(found)))

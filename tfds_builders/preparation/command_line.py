@@ -31,10 +31,27 @@ def parser(description):
     result.add_argument("--crf", type=int, default=defaults.crf, help="quality of the mp4")
     result.add_argument("--detector", default="auto", choices=KINDS)
     result.add_argument("--phonemes", default=defaults.phonemes, choices=PHONEME_KINDS)
+    result.add_argument(
+        "--syncnet",
+        metavar="DIR",
+        help="bring sound and picture in step by a SyncNet: weights of the stage syncnet, of "
+        "jaxtalk.convert --kind syncnet, or bundle (for drawn heads)",
+    )
+    result.add_argument(
+        "--min_sync_confidence",
+        type=float,
+        help="LSE-C below which a clip is left out; default: 3 for the public SyncNet, else 0.25",
+    )
     result.add_argument("--max_clip_s", type=float, default=defaults.max_clip_s)
     for name, value in limits._asdict().items():
         result.add_argument(f"--{name}", type=float, default=value)
     result.add_argument("--expression_basis", help=".npz of tfds_builders.fit_expression_basis")
+    result.add_argument(
+        "--coefficients",
+        metavar="DIR",
+        help="folder of expression coefficients of Deng et al. 2019, one .mat or .npy file for "
+        "each video, named as the report's source",
+    )
     result.add_argument(
         "--beam_pipeline_options",
         metavar="A=B,C=D",
@@ -68,15 +85,19 @@ def build(builder_class, arguments, options=None, detector=face_detector):
     with detector(arguments.detector) as found:
         kind = found.name
     limits = ClipLimits(*(getattr(arguments, name) for name in ClipLimits._fields))
-    names = set(Parameters._fields) - {"limits", "detector", "max_gap"}
+    syncnet, sync = _syncnet(arguments)
+    basis, folder = arguments.expression_basis, _coefficients(arguments)
+    found = {**sync, "coefficients": "deng2019" if folder else "none"}
+    names = set(Parameters._fields) - {"limits", "detector", "max_gap", *found}
     values = {name: getattr(arguments, name) for name in names}
-    parameters = Parameters(**values, detector=kind, limits=limits)
+    parameters = Parameters(**values, **found, detector=kind, limits=limits)
     check(parameters)
-    basis = arguments.expression_basis
     config = CorpusConfig(
         arguments.config,
         parameters=parameters,
         basis=expression.load_basis(basis) if basis else None,
+        syncnet=syncnet,
+        coefficients=folder,
         options=options,
     )
     with told_of_room(arguments.data_dir, "what is prepared is kept, start again"):
@@ -87,7 +108,7 @@ def build(builder_class, arguments, options=None, detector=face_detector):
             detector=detector,
         )
         if builder.data_path.exists():
-            check_same(builder, builder.list_sources(root))
+            check_same(builder, builder.listing(root))
             print(f"{builder.data_path} is built already")
             return
         os.makedirs(builder.folder, exist_ok=True)
@@ -114,6 +135,42 @@ def check_same(builder, listing):
             f"--data_dir: found a corpus in {builder.data_path} with {'; '.join(differences)}; "
             "give this one another --config or --data_dir, or remove that one"
         )
+
+
+def _syncnet(arguments):
+    """(directory of weights or "", the `Parameters` that follow from it)."""
+    confidence = arguments.min_sync_confidence
+    if not arguments.syncnet:
+        if confidence is not None:
+            raise UserError(
+                f"--min_sync_confidence: found {confidence:g} without --syncnet, expected both; "
+                "what measures the confidence?"
+            )
+        return "", {"syncnet": "none", "min_sync_confidence": 0.0}
+    from . import lip_sync  # needs JAX
+
+    directory = lip_sync.find(arguments.syncnet)
+    found = lip_sync.LipSync(directory)
+    if confidence is None:
+        confidence = lip_sync.MIN_CONFIDENCE[found.protocol]
+    return directory, {"syncnet": found.name, "min_sync_confidence": confidence}
+
+
+def _coefficients(arguments):
+    """The folder of coefficients, or ""."""
+    folder = arguments.coefficients
+    if not folder:
+        return ""
+    if arguments.expression_basis:
+        raise UserError(
+            "--coefficients: found --expression_basis beside it, expected one of them: both make "
+            "the key `expression`"
+        )
+    if not os.path.isdir(folder):
+        raise UserError(
+            f"--coefficients: found no folder {folder}, expected that of files such as NAME.mat"
+        )
+    return os.path.abspath(folder)
 
 
 def _beam_options(text):

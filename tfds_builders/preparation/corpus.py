@@ -16,7 +16,8 @@ from jaxtalk.media.face_detector import face_detector
 from jaxtalk.media.phonemes import recognise_phonemes
 from tfds_builders.schema import clip_features
 
-from . import clips, report, run
+from . import coefficients, report, run, sources, transcripts
+from .annotations import NUM_MESH
 from .guard import Job
 from .parameters import Parameters, check
 
@@ -30,13 +31,27 @@ class CorpusConfig(tfds.core.BuilderConfig):
     Attributes:
       parameters: `Parameters`.
       basis: `expression.ExpressionBasis` for `expression`, or None: NaN.
+      syncnet: directory of the weights that `parameters.syncnet` names, or "".
+      coefficients: folder of the files that `parameters.coefficients` asks for, or "".
       options: dict of plain values of the builder's own.
     """
 
-    def __init__(self, name="default", *, parameters=None, basis=None, options=None, **kwargs):
+    def __init__(
+        self,
+        name="default",
+        *,
+        parameters=None,
+        basis=None,
+        syncnet="",
+        coefficients="",
+        options=None,
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         self.parameters = parameters or Parameters()
         self.basis = basis
+        self.syncnet = syncnet
+        self.coefficients = coefficients
         self.options = dict(options or {})
 
 
@@ -71,6 +86,32 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
           UserError: not the root of this data set.
         """
 
+    def listing(self, root):
+        """`list_sources` with the files beside the videos that the parameters ask for.
+
+        Raises:
+          UserError: none of them is there.
+        """
+        config, listing = self.builder_config, self.list_sources(root)
+        found = listing.sources
+        if config.parameters.phonemes == "transcript":
+            found = [s._replace(transcript=transcripts.beside(s.path)) for s in found]
+            if not any(source.transcript for source in found):
+                raise UserError(
+                    f"--phonemes: found no {' or '.join(transcripts.SUFFIXES)} beside any of "
+                    f"{len(found)} videos, expected such as {sources.stem(found[0].path)}.txt with "
+                    "what is said; without transcripts, give --phonemes pocketsphinx"
+                )
+        if config.parameters.coefficients != "none":
+            folder = config.coefficients
+            found = [s._replace(coefficients=coefficients.beside(folder, s.name)) for s in found]
+            if not any(source.coefficients for source in found):
+                raise UserError(
+                    f"--coefficients: found none of {len(found)} videos in {folder}, expected such "
+                    f"as {os.path.join(folder, found[0].name)}.mat"
+                )
+        return listing._replace(sources=found)
+
     @property
     def folder(self):
         """Of this config, all versions: holds build_report.jsonl."""
@@ -80,7 +121,8 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
     def job(self):
         """`guard.Job` by which the videos are prepared."""
         folder = os.path.join(self.data_dir_root, "prepared", self.name)
-        return Job(folder, self.builder_config.parameters, self._detector)
+        config = self.builder_config
+        return Job(folder, config.parameters, self._detector, syncnet=config.syncnet)
 
     def identity(self, listing):
         """Plain values: two corpora of which they are equal are the same corpus."""
@@ -99,7 +141,7 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
             builder=self,
             description=type(self).__doc__,
             metadata=tfds.core.MetadataDict(),
-            features=clip_features(num_mesh=clips.NUM_MESH, jpeg=jpeg),
+            features=clip_features(num_mesh=NUM_MESH, jpeg=jpeg),
         )
 
     def _download_and_prepare(self, dl_manager, download_config):
@@ -114,7 +156,7 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
             pass  # says what is missing before any video is opened
         if config.parameters.phonemes != "none":
             recognise_phonemes(np.zeros(audio.SAMPLE_RATE_HZ, np.int16))
-        listing = self.list_sources(os.fspath(dl_manager.manual_dir))
+        listing = self.listing(os.fspath(dl_manager.manual_dir))
         job = self.job
         pending = run.pending(listing.sources, job.store)
         try:
@@ -165,11 +207,13 @@ class _Loader:
         ends = np.cumsum(arrays.pop("video_bytes"))
         data = arrays.pop("video").tobytes()
         blobs = [data[start:end] for start, end in zip([0, *ends[:-1]], ends)]
-        if basis is None:
+        if "expression" in arrays:
+            expressed = arrays.pop("expression")
+        elif basis is None:
             shape = (len(arrays["mesh"]), expression.NUM_EXPRESSION)
-            coefficients = np.full(shape, np.nan, np.float32)
+            expressed = np.full(shape, np.nan, np.float32)
         else:
-            coefficients = expression.project(basis, arrays["mesh"])
+            expressed = expression.project(basis, arrays["mesh"])
         return clip.name, {
             "video": blobs if parameters.video == "jpeg" else blobs[0],
             "fps": np.float32(parameters.fps),
@@ -178,7 +222,8 @@ class _Loader:
             "speaker_id": np.int32(self._speakers[clip.source.speaker]),
             "style": clip.source.style,
             "text": "",
-            "expression": coefficients,
+            "expression": expressed,
+            # What is left: `Parameters.syncnet` has moved the sound, the report has by how much.
             "av_offset_frames": np.int32(0),
             "source_id": clip.name,
             "start_s": np.float32(clip.start_s),

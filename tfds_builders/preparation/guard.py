@@ -1,6 +1,7 @@
 """A process that prepares videos one by one, and is replaced when one of them kills it."""
 
 import multiprocessing
+import os
 import time
 from typing import NamedTuple
 
@@ -25,12 +26,14 @@ class Job(NamedTuple):
       parameters: `Parameters`.
       detector: from `Parameters.detector` to a context of a `face_detector.FaceDetector`.
       patience_s: without a new frame after which a video is given up.
+      syncnet: directory of the weights that `Parameters.syncnet` names; "" = none.
     """
 
     folder: str
     parameters: Parameters
     detector: object = face_detector.face_detector
     patience_s: float = 120.0
+    syncnet: str = ""
 
     @property
     def store(self):
@@ -115,6 +118,7 @@ def _serve(connection, job):
             last = time.monotonic()
             connection.send(("beat", ""))
 
+    lip_sync = _lip_sync(job.syncnet)
     with job.detector(job.parameters.detector) as detector:
         connection.send(("ready", ""))
         while True:
@@ -123,10 +127,21 @@ def _serve(connection, job):
             except EOFError:
                 return
             try:
-                clips.prepare(source, job.parameters, detector, job.store, beat)
+                clips.prepare(source, job.parameters, detector, job.store, beat, lip_sync)
             except clips.StoreError as error:
                 connection.send(("store", str(error)))
             except Exception as error:  # whatever a strange video brings about
                 connection.send(("failed", f"{type(error).__name__}: {error}"))
             else:
                 connection.send(("done", ""))
+
+
+def _lip_sync(directory):
+    """`lip_sync.LipSync` of a directory, None of ""."""
+    if not directory:
+        return None
+    # Else each process would take an accelerator for itself, which is wanted on request only.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from .lip_sync import LipSync
+
+    return LipSync(directory)

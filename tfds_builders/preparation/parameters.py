@@ -10,7 +10,7 @@ from jaxtalk.media.clip_filters import ClipLimits
 # Goes up when the same video and parameters would give another clip.
 REVISION = 1
 VIDEO_KINDS = ("mp4", "jpeg")
-PHONEME_KINDS = ("none", "pocketsphinx")
+PHONEME_KINDS = ("none", "pocketsphinx", "transcript")
 
 
 class Parameters(NamedTuple):
@@ -22,7 +22,11 @@ class Parameters(NamedTuple):
       video: "mp4" (H.264 at `crf`, a key frame each second), or "jpeg", one for each frame.
       crf: of the mp4.
       detector: "mesh" or "cascade", see `media.face_detector`.
-      phonemes: "pocketsphinx", or "none": all are NSN, unknown sound.
+      phonemes: "pocketsphinx" recognises them, "transcript" aligns what is said, where that is
+        known, or "none": all are NSN, unknown sound.
+      syncnet: `LipSync.name` of what brings sound and picture in step, or "none".
+      min_sync_confidence: of its measure, see `lip_sync`.
+      coefficients: of `expression`: "deng2019", of files beside the videos, or "none".
       max_clip_s: longer shots become several clips.
       max_gap: frames that a face may be missing within a clip.
       limits: what a clip must have.
@@ -34,6 +38,9 @@ class Parameters(NamedTuple):
     crf: int = 18
     detector: str = "mesh"
     phonemes: str = "none"
+    syncnet: str = "none"
+    min_sync_confidence: float = 0.0
+    coefficients: str = "none"
     max_clip_s: float = 20.0
     max_gap: int = 10
     limits: ClipLimits = ClipLimits()

@@ -41,6 +41,8 @@ class Source(NamedTuple):
       style: emotion and level where known, else "".
       audio: file with the sound, where the video has none of its own; or None.
       segments: of `Segment`, rising and without overlap; () = all of it.
+      transcript: text file with what is said, or None; see `transcripts`.
+      coefficients: file with its expression, or None; see `coefficients`.
     """
 
     name: str
@@ -50,6 +52,14 @@ class Source(NamedTuple):
     style: str = ""
     audio: str | None = None
     segments: tuple[Segment, ...] = ()
+    transcript: str | None = None
+    coefficients: str | None = None
+
+    @property
+    def files(self):
+        """Paths of all files that decide its clips."""
+        paths = (self.path, self.audio, self.transcript, self.coefficients)
+        return [path for path in paths if path]
 
 
 class Listing(NamedTuple):

@@ -34,8 +34,12 @@ class Store:
           UserError: a file cannot be read.
         """
         sha = hashlib.sha256(f"{self._digest} {list(source.segments)}".encode())
-        for path in _files(source):
-            sha.update(_content(path))
+        for path in source.files:
+            try:
+                sha.update(_content(path))
+            except UserError:
+                if path != source.transcript:  # of which the report tells, as it can do without
+                    raise
         return sha.hexdigest()
 
     def note(self, source, *, key=None, problem=None):
@@ -81,14 +85,10 @@ class Store:
         return os.path.join(self._folder, kind, name[:2], name + suffix)
 
 
-def _files(source):
-    return [source.path, *([source.audio] if source.audio else [])]
-
-
 def _stamp(source):
     """By which a file that was changed is known without reading it, JSON values."""
     stamps = []
-    for path in _files(source):
+    for path in source.files:
         try:
             status = os.stat(path)
         except OSError as error:
