@@ -83,21 +83,24 @@ def read_video(path, fps=FPS):
         files.check_whole(name, "the video", index / fps, expected_s)
 
 
-def shown_frames(path, fps=FPS):
-    """Which frame of a file each frame of `read_video` is: (int [N], how many the file has).
+def times_shown(path, fps=FPS):
+    """How many frames of `read_video` show each frame of a file, in order.
+
+    Yields:
+      int, 0 for a frame that is passed over.
 
     Raises:
       UserError: not a readable local video file, or no picture in it.
     """
-    name, shown, count = os.fspath(path), [], 0
+    name, begin, until = os.fspath(path), 0, 0
     with files.open_media(path) as container:
         stream = _picture_stream(container, name)
         timed = _timed(files.decoded(container, stream), stream)
-        for count, (_, until) in enumerate(shown_until(timed, fps), start=1):
-            shown += [count - 1] * (until - len(shown))
-    if not shown:
+        for _, until in shown_until(timed, fps):
+            yield max(0, until - begin)
+            begin = max(begin, until)
+    if not until:
         raise UserError(f"{name}: no picture of it decodes; convert or export it again")
-    return np.array(shown), count
 
 
 def _picture_stream(container, name):

@@ -59,7 +59,8 @@ def built(tmp_path_factory):
     }
     for name, text in texts.items():
         stem = pathlib.Path(name).stem
-        video_trees.write(root / f"a/{stem}.mp4", pictures, sound=said.audio / 32768)
+        sound = said.audio / (40_000 if text == "" else 32_768)  # without, it were a duplicate
+        video_trees.write(root / f"a/{stem}.mp4", pictures, sound=sound)
         if text is not None:
             (root / "a" / name).write_text(text)
     data_dir = tmp_path_factory.mktemp("data")

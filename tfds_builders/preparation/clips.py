@@ -133,7 +133,7 @@ def _clips(source, parameters, detector, store, key, beat, lip_sync):
         timing.Frames(frames(video.FPS)),
         lip_sync,
         script._replace(problem=_relative(script.problem, source)),
-        _expression(source, parameters),
+        _expression(source, parameters, beat),
     )
     number = 0
     for piece in ahead:
@@ -152,16 +152,24 @@ def _clips(source, parameters, detector, store, key, beat, lip_sync):
             yield entry
 
 
-def _expression(source, parameters):
-    """Coefficients of the frames of a video, float32 [N, 64]; None unless they are asked for."""
+def _expression(source, parameters, beat):
+    """Coefficients of the frames of a video, float32 [N, 64]; None unless they are asked for.
+
+    Each frame has those of the frame of the file that it shows, whatever the rate of the file.
+    """
     if parameters.coefficients == "none":
         return None
     if source.coefficients is None:
         raise _LeftOutError("no coefficients", "found no file of them that is named as the source")
-    try:
-        return coefficients.of_frames(source.coefficients, source.path, parameters.fps)
-    except coefficients.MisfitError as error:
-        raise _LeftOutError("coefficients do not fit", str(error)) from error
+    values = coefficients.read(source.coefficients)
+    times = list(_beating(video.times_shown(source.path, parameters.fps), beat))
+    if len(values) != len(times):
+        raise _LeftOutError(
+            "coefficients do not fit",
+            f"found {len(values)} rows in {os.path.basename(source.coefficients)}, expected "
+            f"{len(times)}, one for each frame of the video file",
+        )
+    return np.repeat(values, times, axis=0)
 
 
 def _beating(frames, beat):

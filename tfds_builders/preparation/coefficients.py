@@ -18,17 +18,13 @@ import struct
 import numpy as np
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.media import files, video
+from jaxtalk.media import files
 from jaxtalk.media.expression import NUM_EXPRESSION
 from jaxtalk.pretrained import mat_file
 
 SUFFIXES = (".mat", ".npy")
 _NAMES = ("coeff", "coeff_3dmm", "exp")  # of arrays in a .mat file, the first choice first
 _FIRST = {64: 0, 70: 0, 73: 0, 257: 80, 262: 80}  # width -> first column of expression
-
-
-class MisfitError(Exception):
-    """Coefficients that are not those of the video."""
 
 
 def beside(folder, name):
@@ -84,28 +80,3 @@ def _from_mat(path, data):
         if name in arrays:
             return arrays[name]
     raise UserError(f"{path}: found none of {', '.join(_NAMES)} in it, expected one")
-
-
-def of_frames(path, video_path, fps):
-    """Coefficients of the frames that `video.read_video` shows: float32 [N, 64].
-
-    Each frame has the coefficients of the frame of the file that it shows, whatever the rate of the
-    file and however uneven it is.
-
-    Args:
-      path: of coefficients.
-      video_path: of the video that they are of.
-      fps: of the result.
-
-    Raises:
-      MisfitError: their number is not that of the file's frames.
-      UserError: see `read`, and `video.read_video`.
-    """
-    values = read(path)
-    shown, count = video.shown_frames(video_path, fps)
-    if len(values) != count:
-        raise MisfitError(
-            f"found {len(values)} rows in {os.path.basename(path)}, expected {count}, one for each "
-            "frame of the video file"
-        )
-    return values[shown]

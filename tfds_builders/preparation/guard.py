@@ -144,4 +144,6 @@ def _lip_sync(directory):
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from .lip_sync import LipSync
 
-    return LipSync(directory)
+    found = LipSync(directory)
+    found.warm_up()
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.evaluation.networks import BATCH, find_stages
+from jaxtalk.media.audio import SAMPLES_PER_FRAME
 from jaxtalk.media.face import portrait_crop
 from jaxtalk.metrics.sync import MIN_OVERLAP, WINDOW_FRAMES
 from jaxtalk.scoring.faces import lip_sync_crops
@@ -79,6 +80,12 @@ class LipSync:
     def name(self):
         """Protocol of the network, and eight digits that change with its weights."""
         return f"{self.protocol} {self._variables[:8]}"
+
+    def warm_up(self):
+        """Compiles the networks, which may take longer than a video may show no progress."""
+        noise = np.random.default_rng(0).integers(0, 255, (self.min_frames, 64, 64, 3), np.uint8)
+        sound = np.resize(noise, self.min_frames * SAMPLES_PER_FRAME).astype(np.int16)
+        self.measure(noise, sound, box=(0, 0, 64, 64), size=64)
 
     def measure(self, frames, samples, *, box, size, points=None):
         """`Synchrony` of a clip.
