@@ -31,6 +31,7 @@ from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_
 BUNDLE = pathlib.Path(__file__).parent
 LEFT_BEHIND = {"stylegan3": ("discriminator",), "styletalker": ("encoder", "generator")}
 MAX_MEGABYTES = 12.0
+PLACES = {"data_dir": "data", "codes_dir": ""}  # fields of the dataset, and what they are unset
 
 
 def halved(variables):
@@ -46,6 +47,16 @@ def halved(variables):
                 raise UserError(f"{name}: has values that half precision cannot hold")
             flat[name] = array.astype(np.float16)
     return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def portable(config):
+    """A run's config without the places of files on the machine that made it."""
+    config = config.copy_and_resolve_references()
+    with config.ignore_type(), config.unlocked():
+        config.dataset.update({k: d for k, d in PLACES.items() if k in config.dataset})
+        for field in ("pretrained", "start_from"):
+            config[field] = dict.fromkeys(config.get(field, {}), "")
+    return config
 
 
 def history(stage_directory):
@@ -126,13 +137,14 @@ def make(workdir, bundle=BUNDLE, note=""):
             variables, config = load_weights(stage_directory / "weights")
             name = stage_directory.name
             taken = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(name, ())}
-            save_weights(new / name, halved(taken), config, compressed=True)
+            save_weights(new / name, halved(taken), portable(config), compressed=True)
             stages[name] = {
                 **{"seed": config.seed, "corpus": config.dataset.name},
                 **history(stage_directory),
             }
         for name in kept:
-            shutil.copytree(old / name, new / name)
+            variables, config = load_weights(old / name)
+            save_weights(new / name, halved(variables), portable(config), compressed=True)
             stages[name] = json.loads((old / "card.json").read_text())["stages"][name]
         for name, row in stages.items():
             row["megabytes"] = round((new / name / "weights.npz").stat().st_size / 1e6, 3)

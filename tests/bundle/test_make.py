@@ -17,6 +17,8 @@ from jaxtalk.training.checkpoint import digest, load_weights, save_weights
 def run(tmp_path):
     """A work directory with two finished stages, one unfinished, and the goal."""
     config = styletalker.get_config("scratch")
+    config.dataset.data_dir = "/home/me/corpora"
+    config.start_from.psp = "/home/me/weights"
     rng = np.random.default_rng(0)
     for name in ("arcface", "stylegan3", "psp", "styletalker"):
         directory = tmp_path / "run" / name
@@ -52,6 +54,14 @@ def test_takes_finished_stages(run, tmp_path):
     assert row["hours"] == pytest.approx(2.0)  # two thirds of the steps at half the rate
     written = json.loads((tmp_path / "bundle/demo/card.json").read_text())
     assert written == card
+
+
+def test_places_of_the_machine_are_left_behind(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    for name in ("arcface", "styletalker"):
+        config = load_weights(tmp_path / "bundle/demo" / name)[1]
+        expected = styletalker.get_config("scratch")
+        assert config.to_dict() == expected.to_dict()
 
 
 def test_networks_of_psp_are_not_written_twice(run, tmp_path):
