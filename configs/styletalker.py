@@ -15,14 +15,14 @@ the number of steps are published; those here are for 8 accelerators with 80 GB.
 Deviation of both presets: gradients are clipped at a norm of 1 and the KL term is brought in over
 the first steps (`loss.kl_warmup_steps`).
 
-Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because
-a few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, several
-times as fast as the others, learn from the codes alone (both 0 in the paper preset);
-higher learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of
-LPIPS instead of 3, as 8 pixels are too few for its trunk; `model.block.relative_motion`: the
-posterior sees motion as the change since the first frame; and `model.joint_prior`: drawn one by
-one, as the paper has it, the eight style vectors move apart (see
-`jaxtalk.systems.styletalker.model`).
+Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because a
+few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, several
+times as fast as the others, learn from the codes alone (both 0 in the paper preset); higher
+learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of LPIPS
+instead of 3, as 8 pixels are too few for its trunk; a sync loss that weighs .5, as in so few steps
+.1 moves the lips little; `model.block.relative_motion`: the posterior sees motion as the change
+since the first frame; and `model.joint_prior`: drawn one by one, as the paper has it, the eight
+style vectors move apart (see `jaxtalk.systems.styletalker.model`).
 """
 
 from ml_collections import ConfigDict
@@ -84,7 +84,7 @@ def stage_config(preset="demo"):
                 "id_weight": 0.1,
                 "kl_weight": 0.1,
                 "adv_weight": 0.1,
-                "sync_weight": 0.1,
+                "sync_weight": 0.5 if demo else 0.1,
                 # Steps in which the weight of the KL term rises from 0.
                 "kl_warmup_steps": 200 if demo else 10_000,
                 # Error of the codes of all frames, 1 where they stand still; not in the paper.
@@ -101,7 +101,7 @@ def stage_config(preset="demo"):
                 "styletalker": common.adam(
                     2e-3 if demo else 1e-4, clip_norm=1.0, decay="cosine" if demo else "none"
                 ),
-                "discriminator": common.adam(2e-4 if demo else 1e-4, clip_norm=1.0),
+                "discriminator": common.adam(5e-5 if demo else 1e-4, clip_norm=1.0),
             }
         ),
         data=ConfigDict(
@@ -112,7 +112,7 @@ def stage_config(preset="demo"):
             }
         ),
         batch_size=4 if demo else 16,
-        num_steps=2_000 if demo else 300_000,
+        num_steps=1_700 if demo else 300_000,
     )
 
 
