@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import pathlib
+import threading
 import time
 
 import grain
@@ -26,6 +27,9 @@ from jaxtalk.media.video import decode_frames, num_frames
 
 NOTE = "codes.json"
 _REPORT_S = 10
+# numpy reads a file's header with Python's parser, and CPython 3.11 counts the depth of all threads
+# that parse in one number: two at once may raise SystemError.
+_PARSING = threading.Lock()
 
 
 def codes_key(dataset, weights_digest):
@@ -163,7 +167,8 @@ def read_codes(codes_dir, split, index):
     """
     path = _path(codes_dir, split, index)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        with _PARSING:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         if path.with_suffix(".json").exists():
             return np.zeros((0, 0, 0), np.float32)
