@@ -1,9 +1,8 @@
 """Each metric against its reference at 1e-4 relative, and a table of how far they are apart.
 
-  pytest tests/metrics/test_references.py --golden DIR
+  pytest tests/metrics/test_references.py
 
-References are public tools, whose values golden files hold, and scipy. Without DIR, rows of golden
-files that are too large for the repository are skipped.
+References are public tools, whose values golden files hold, and scipy.
 """
 
 import numpy as np
@@ -24,7 +23,7 @@ EXCEPTIONS = {("LSE-C, AVConf", "syncnet_python, net"): 1e-3}
 
 def _full_reference(name, protocol):
     def values():
-        arrays, meta = golden_files.load("metrics_images", kept=False)
+        arrays, meta = golden_files.load("metrics_images")
         found = {key.split(" ")[0]: value for key, value in meta["values"].items()}
         return FULL_REFERENCE[protocol](arrays["a_u8"], arrays["b_u8"]), found[name]
 
@@ -32,7 +31,7 @@ def _full_reference(name, protocol):
 
 
 def _cpbd():
-    arrays, meta = golden_files.load("metrics_images", kept=False)
+    arrays, meta = golden_files.load("metrics_images")
     found = [NO_REFERENCE["cpbd"](arrays[f"{side}_u8"]) for side in "ab"]
     return np.stack(found), [meta["values"][f"cpbd_{side}_gray_u8"] for side in "ab"]
 
