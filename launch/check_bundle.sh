@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the claims of StyleTalker for the bundle on the test split of the embedded corpus, which
-# is drawn first where it is not there: bash launch/check_bundle.sh [--landmarks DIR] ...
+# is drawn first where it is not there: bash launch/check_bundle.sh [--claims NAME ...] ...
 # Options go to jaxtalk.evaluate; --checkpoint DIR measures another run. The table is printed, and
 # written to runs/evaluation.
 set -euo pipefail
