@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).parents[1]
-SIZE, NUM_WS, W_DIM = 32, 8, 8
+SIZE, NUM_WS, W_DIM = 32, 5, 8
 STAGES = ("perceptual", "arcface", "stylegan3", "psp", "syncnet", "styletalker")
 GENERATOR = {
     "resolution": SIZE,
@@ -15,7 +15,7 @@ GENERATOR = {
     "channel_base": 128,
     "channel_max": 4,
 }
-ENCODER = {"num_styles": NUM_WS, "w_dim": W_DIM, "width": 2}
+ENCODER = {"num_styles": NUM_WS, "w_dim": W_DIM, "width": 2, "coarse": 1, "middle": 2}
 ARCFACE = {"width": 2, "embedding_dim": 8}
 SYNCNET = {"width": 2, "audio_width": 2, "embedding_dim": 8}
 AUTOENCODER = {
@@ -34,7 +34,7 @@ VALUES = {
             "discriminator": {"resolution": SIZE, "channel_base": 128, "channel_max": 4},
         }
     },
-    "psp": {"model": AUTOENCODER},
+    "psp": {"model": {**AUTOENCODER, "num_motion_styles": 3}},
     "syncnet": {
         "model": {"image_size": SIZE, **SYNCNET},
         "loss": {"num_anchors": 3},
@@ -45,7 +45,7 @@ VALUES = {
             **AUTOENCODER,
             "num_ws": NUM_WS,
             "w_dim": W_DIM,
-            "num_blocks": 6,
+            "num_blocks": 3,
             "num_flow_steps": 1,
             "audio": {"width": 2, "output_dim": 4},
             "block": {"z_dim": 4, "motion_width": 8, "lstm_width": 8, "smoothing_width": 8},
