@@ -164,11 +164,11 @@ def test_faults_are_told_in_one_line(dataset, workdir, tmp_path, more, words):
 
 
 def test_processes_and_shards_multiply(monkeypatch):
-    """Of three jobs of two processes each, the fourth share is that of job 1, process 1."""
+    """Job 1 of 3 has every third clip from 1, however many processes share them."""
     seen = {}
     data = type("Data", (), {"encode_corpus": staticmethod(lambda *a, **k: seen.update(k))})
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     values = {"codes_dir": "", "splits": (), "data": data, "shard": (1, 3)}
     encoding.encode_corpus(lambda v, x: x, {}, None, **values)
-    assert (seen["shard_index"], seen["shard_count"]) == (3, 6)
+    assert (seen["shard_index"], seen["shard_count"]) == (4, 6)

@@ -27,7 +27,8 @@ def encode_corpus(encode, variables, dataset, *, codes_dir, splits, data, shard=
       codes_dir: folder of the codes.
       splits: names of the splits to encode.
       data: has `encode_corpus` of `jaxtalk.data.codes`.
-      shard: (i, n): of n jobs that know nothing of each other, this is the i-th, from 0.
+      shard: (i, n): of n jobs that know nothing of each other, this is the i-th, from 0. Its
+        clips are every n-th from i; its processes share them.
 
     Raises:
       UserError: as `jaxtalk.data.codes.encode_corpus`; frames that the encoder does not take.
@@ -53,7 +54,7 @@ def encode_corpus(encode, variables, dataset, *, codes_dir, splits, data, shard=
         codes_dir=codes_dir,
         splits=splits,
         batch_size=BATCH,
-        shard_index=shard[0] * jax.process_count() + jax.process_index(),
+        shard_index=shard[0] + shard[1] * jax.process_index(),
         shard_count=shard[1] * jax.process_count(),
         say=say,
     )
