@@ -49,9 +49,9 @@ class Worker:
     def prepare(self, source):
         """Makes the clips of a source, or notes why there are none.
 
-          Raises:
-            StoreError: the store cannot be written.
-        UserError: no process starts.
+        Raises:
+          StoreError: the store cannot be written.
+          UserError: no process starts.
         """
         if self._process is not None and not self._process.is_alive():
             self.close()
