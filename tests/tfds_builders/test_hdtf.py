@@ -88,6 +88,20 @@ def test_speakers_and_splits():
     assert sorted(of_speaker.values()).count("validation") == 1
 
 
+def test_annotations_without_lines_or_times(tmp_path):
+    names = [f"{subset}_annotion_time" for subset in ("RD", "WDA", "WRA")]
+    write_tables(tmp_path, dict.fromkeys(names, "\n"))
+    with pytest.raises(
+        UserError, match=r"--root: found no line in RD_annotion_time.txt, WDA_.* of"
+    ):
+        listed(tmp_path)
+    (tmp_path / "HDTF_dataset/WDA_annotion_time.txt").write_text("TimWalz.mp4\n")
+    (tmp_path / "TimWalz.mp4").touch()
+    wanted = r"1 videos .*WDA/TimWalz: found no times, .*_videos_raw/WDA_TimWalz.mp4"
+    with pytest.raises(UserError, match=wanted):
+        listed(tmp_path)
+
+
 def test_wrong_roots(tmp_path):
     (tmp_path / "WDA_AmyKlobuchar0.mp4").touch()
     with pytest.raises(UserError, match=r"found WDA_Amy.* in .*clone github.com/MRzzm/HDTF there"):

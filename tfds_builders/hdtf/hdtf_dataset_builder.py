@@ -56,7 +56,7 @@ class Hdtf(Corpus):
             windows = _table(folder, subset, "crop_wh") if published else {}
             heights = _table(folder, subset, "resolution") if published else {}
             for name, spans in times.items():
-                listed.append(name)
+                listed.append(f"{subset}_{name}")
                 path = videos.get(f"{subset}_{name}") or videos.get(name)
                 if path is None:
                     missing.append((f"{subset}/{name}", f"found no {name}.mp4"))
@@ -67,11 +67,17 @@ class Hdtf(Corpus):
                     speaker = speaker_of(subset, name)
                     source = sources.Source(f"{subset}/{name}", f"{root}/{path}", speaker, "")
                     found.append(source._replace(style=speaker, segments=segments))
+        if not listed:
+            raise UserError(
+                f"--root: found no line in {', '.join(f'{s}_annotion_time.txt' for s in subsets)} "
+                f"of {folder}, expected such as AdamSchiff.mp4 00:05-04:40; clone "
+                "github.com/MRzzm/HDTF again"
+            )
         if not found:
             name, fault = missing[-1]
             raise UserError(
                 f"--root: found none to use of the {len(listed)} videos that HDTF lists below "
-                f"{root} ({name}: {fault}); expected such as _videos_raw/{subset}_{listed[-1]}.mp4"
+                f"{root} ({name}: {fault}); expected such as _videos_raw/{listed[-1]}.mp4"
             )
         split_of = splits(source.speaker for source in found)
         return sources.Listing(
@@ -108,7 +114,7 @@ def _table(folder, subset, kind):
 
 def _segments(name, spans, windows, heights, published):
     """(rising `Segment`s of a video, faults)."""
-    segments, faults = [], []
+    segments, faults = [], [] if spans else ["found no times, expected such as 00:05-04:40"]
     for number, span in enumerate(spans):
         match = _TIMES.fullmatch(span)
         if not match:
