@@ -86,6 +86,27 @@ def test_views_and_their_order_in_the_path(tmp_path):
     assert len(missing) == 1 + 2 * len(EMOTIONS) - 2
 
 
+def test_two_files_of_one_name(tmp_path):
+    touch(
+        tmp_path,
+        "W009/video/front/fear/level_1/001.mov",
+        "W009/video/front/fear/level_1/001.mp4",
+        "W009/video/front/fear/level_1/002.mp4",
+        "W009/video/fear/front/level_1/002.mp4",
+    )
+    listing = listed(tmp_path)
+    folder = "W009/front/fear/level_1"
+    assert [
+        (source.name, source.path.removeprefix(f"{tmp_path}/")) for source in listing.sources
+    ] == [
+        (f"{folder}/001.mov", "W009/video/front/fear/level_1/001.mov"),
+        (f"{folder}/001.mp4", "W009/video/front/fear/level_1/001.mp4"),
+        (f"{folder}/002", "W009/video/fear/front/level_1/002.mp4"),
+    ]
+    detail = dict(listing.missing)["W009/video/front/fear/level_1/002.mp4"]
+    assert detail == "found W009/video/fear/front/level_1/002.mp4, which is the same one"
+
+
 def test_splits_are_disjoint(tmp_path):
     actors = [f"M{n:03d}" for n in (3, 5, 7, 9, 11, 30)] + ["W009", "W015", "W011"]
     touch(tmp_path, *(f"{actor}/video/front/sad/level_1/{n}.mp4" for actor in actors for n in "12"))

@@ -73,7 +73,7 @@ def _of_actor(root, actor, split, views):
     missing = [(f"{actor}/video/{name}", detail) for name, detail in faults]
     if not os.path.isdir(f"{root}/{actor}/video"):
         return [], [(f"{actor}/video", "found no such folder; unpack video.tar")]
-    found, seen = [], set()
+    found, seen = {}, set()
     for path in videos:
         parts = path.split("/")
         view = next((part for part in parts if part in VIEWS), None)
@@ -88,17 +88,19 @@ def _of_actor(root, actor, split, views):
             continue
         seen.add((view, emotion))
         if view in views:
-            name = f"{actor}/{view}/{emotion}/level_{level}/{sources.stem(parts[-1])}"
+            name = f"{actor}/{view}/{emotion}/level_{level}/{parts[-1]}"
+            if name in found:
+                detail = f"found {found[name].path.removeprefix(root + '/')}, which is the same one"
+                missing.append((f"{actor}/video/{path}", detail))
+                continue
             audio = f"{root}/{actor}/audio/{emotion}/level_{level}/{sources.stem(parts[-1])}.m4a"
-            found.append(
-                sources.Source(
-                    name,
-                    f"{root}/{actor}/video/{path}",
-                    actor,
-                    split,
-                    f"{emotion}_{level}",
-                    audio if os.path.exists(audio) else None,
-                )
+            found[name] = sources.Source(
+                name,
+                f"{root}/{actor}/video/{path}",
+                actor,
+                split,
+                f"{emotion}_{level}",
+                audio if os.path.exists(audio) else None,
             )
     missing += [
         (f"{actor}/video/{view}/{emotion}", "found no such folder")
@@ -106,4 +108,5 @@ def _of_actor(root, actor, split, views):
         for emotion in EMOTIONS
         if (view, emotion) not in seen
     ]
-    return found, missing
+    names = sources.unique_names(found)
+    return [source._replace(name=names[name]) for name, source in found.items()], missing
