@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv in the repository and installs jaxtalk there with one extra: bash launch/venv.sh demo
+# or with several: bash launch/venv.sh torch,phonemes,beam
 # Does nothing when that is done already. PYTHON names the interpreter: 3.11 or 3.12, which are
 # tested; a newer one is taken only when it is named.
 set -euo pipefail
