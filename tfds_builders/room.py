@@ -39,8 +39,8 @@ def _reason(error, data_dir):
 
 
 def _is_of(path, folder):
-    """Whether a path of an OSError, or None: unknown, is a folder, above it or below."""
-    if path is None:
+    """Whether the file name of an OSError, if it has one, is a folder, above it or below."""
+    if path is None or isinstance(path, int):  # a descriptor
         return True
-    path, folder = (os.path.abspath(os.fspath(p)) for p in (path, folder))
+    path, folder = (os.path.abspath(os.fsdecode(p)) for p in (path, folder))
     return os.path.commonpath([path, folder]) in (path, folder)
