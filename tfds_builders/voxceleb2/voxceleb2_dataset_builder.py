@@ -22,6 +22,7 @@ from .boxes import read_segment
 PARTS = ("dev", "test")
 _VALIDATION_PART = 0.01
 _IDENTITY = re.compile(r"id\d{5}")
+_UTTERANCE = re.compile(_IDENTITY.pattern + r"/[^/]+/[^/]+")
 
 
 class Voxceleb2(Corpus):
@@ -61,7 +62,13 @@ class Voxceleb2(Corpus):
             paths, faults = sources.walk(folder)
             missing += [(f"{part}/{kind}/{name}", detail) for name, detail in faults]
             suffix = ".txt" if originals else ".mp4"
-            of_part[part] = [p for p in paths if p.endswith(suffix) and p.count("/") == 2]
+            paths = [path for path in paths if path.endswith(suffix)]
+            of_part[part] = [path for path in paths if _UTTERANCE.fullmatch(path)]
+            others = sorted({_other(path) for path in set(paths) - set(of_part[part])})
+            missing += [
+                (f"{part}/{kind}/{name}", f"expected such as id00012/21Uxsk56VDQ/00001{suffix}")
+                for name in others
+            ]
         speakers = {part: {p.split("/")[0] for p in paths} for part, paths in of_part.items()}
         if both := speakers.get("dev", set()) & speakers.get("test", set()):
             raise UserError(
@@ -84,6 +91,12 @@ class Voxceleb2(Corpus):
                 f"expected such as dev/{kind}/id00012/21Uxsk56VDQ/00001.{kind}"
             )
         return sources.Listing(sorted(found), missing)
+
+
+def _other(path):
+    """What a path is left out by: its first folder, unless that is an identity."""
+    folder = path.split("/")[0]
+    return path if _IDENTITY.fullmatch(folder) else folder
 
 
 def _split(part, speaker, validation):
