@@ -56,7 +56,7 @@ def prepare(source, parameters, detector, store, beat=lambda: None, lip_sync=Non
       StoreError: a full disk, or one that cannot be written.
     """
     try:
-        key = store.key(source)
+        key = store.key(source, beat)
     except UserError as error:
         with _storing():
             store.note(source, problem=["unreadable", _relative(error, source)])
@@ -73,8 +73,6 @@ def prepare(source, parameters, detector, store, beat=lambda: None, lip_sync=Non
             problem = list(error.args)
         if problem:
             clips = []
-        elif not clips:
-            problem = ["too short", "found no frame in the parts to take"]
         seconds = time.monotonic() - begin
         with _storing():
             store.keep(key, {"problem": problem, "clips": clips, "seconds": seconds})

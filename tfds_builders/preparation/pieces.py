@@ -22,12 +22,14 @@ class Piece(NamedTuple):
       segment: `Segment` that it is part of.
       image_size: (height, width) px.
       faces: list of `face_detector.Face`, one list a frame.
+      fault: why it has no frames, or "".
     """
 
     start: int
     segment: Segment
     image_size: tuple[int, int]
     faces: list
+    fault: str = ""
 
 
 class Candidate(NamedTuple):
@@ -48,32 +50,59 @@ def pieces(frames, segments, detector, fps, max_frames):
       fps, max_frames: of the corpus, and of a piece.
 
     Yields:
-      `Piece`s in order; what no segment holds is left out.
+      `Piece`s in order; what no segment holds is left out. Before them, those of the frames that an
+      earlier segment has taken, and of segments that round to none; after them, those that the
+      video does not reach: all these without faces, with their `fault`.
     """
-    segments = segments or (Segment(),)
-    spans = [
-        (round(s.start_s * fps), np.inf if s.stop_s is None else round(s.stop_s * fps))
-        for s in segments
-    ]
-    number, piece = 0, None
+    parts, taken = collections.deque(), 0
+    for segment in segments or (Segment(),):
+        start, stop = _span(segment, fps)
+        if start < taken:
+            yield _without_frames(start, segment, f"overlap: found {_told(segment, taken, fps)}")
+        elif start >= stop:
+            yield _without_frames(start, segment, "too short: found no frame in it")
+        if max(start, taken) < stop:
+            parts.append((max(start, taken), stop, segment))
+        taken = max(taken, stop)
+    piece = None
     for index, (frame, begins_shot) in enumerate(_with_cuts(frames)):
-        while number < len(spans) and index >= spans[number][1]:
-            number += 1
+        while parts and index >= parts[0][1]:
+            parts.popleft()
             if piece:
                 yield piece
                 piece = None
-        if number == len(spans):
+        if not parts:
             return
-        if index < spans[number][0]:
+        if index < parts[0][0]:
             continue
         if piece and (begins_shot or len(piece.faces) == max_frames):
             yield piece
             piece = None
         if piece is None:
-            piece = Piece(index, segments[number], frame.shape[:2], [])
+            piece = Piece(index, parts[0][2], frame.shape[:2], [])
         piece.faces.append(detector.detect(frame))
     if piece:
         yield piece
+        parts.popleft()
+    for start, _, segment in parts:
+        yield _without_frames(start, segment, "too short: the video ends before")
+
+
+def _span(segment, fps):
+    """(first frame, frame behind the last)."""
+    stop = np.inf if segment.stop_s is None else round(segment.stop_s * fps)
+    return round(segment.start_s * fps), stop
+
+
+def _without_frames(start, segment, fault):
+    return Piece(start, segment, (0, 0), [], fault)
+
+
+def _told(segment, taken, fps):
+    return (
+        f"a part that starts at {segment.start_s:g} s, before the end of another at "
+        f"{taken / fps:g} s, expected parts one after the other; what is left is taken"
+    )
 
 
 def _with_cuts(frames):
@@ -91,6 +120,8 @@ def _with_cuts(frames):
 
 def candidates(piece, max_gap):
     """(list of `Candidate`, reason or None) of a piece: one face, without holes, about in place."""
+    if piece.fault:
+        return [], piece.fault
     tracks = face_track.face_tracks(piece.faces, max_gap=max_gap)
     if not tracks:
         return [], "no face"
