@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import queue
 
 from tqdm import tqdm
@@ -10,6 +11,8 @@ from jaxtalk.core.errors import UserError
 
 from .clips import StoreError
 from .guard import Worker
+
+_WINDOW = 2  # videos handed out for each process
 
 
 def pending(sources, store):
@@ -39,13 +42,24 @@ def prepare_here(sources, job, num_processes):
             finally:
                 idle.put(worker)
 
-        futures = [pool.submit(prepare, source) for source in sources]
-        progress = tqdm(
-            concurrent.futures.as_completed(futures), total=len(futures), unit="video", disable=None
-        )
+        progress = stack.enter_context(tqdm(total=len(sources), unit="video", disable=None))
+        waiting = iter(sources)
+        # Only so many at a time: each is a future with a lock of its own.
+        under_way = {
+            pool.submit(prepare, source)
+            for source in itertools.islice(waiting, _WINDOW * idle.qsize())
+        }
         try:
-            for future in progress:
-                future.result()
+            while under_way:
+                done, under_way = concurrent.futures.wait(
+                    under_way, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    future.result()
+                    progress.update()
+                under_way |= {
+                    pool.submit(prepare, source) for source in itertools.islice(waiting, len(done))
+                }
         except (StoreError, OSError) as error:
             raise store_fault(error, job) from error
         finally:
