@@ -64,6 +64,16 @@ def test_nothing_to_keep(tmp_path):
     assert corpora.left_out(report) == {"a/room": "no face"}
 
 
+def test_another_video_of_the_same_name_is_not_built_already(tmp_path, capsys):
+    video_trees.healthy(tmp_path / "videos/a/one.mp4", 0)
+    corpora.build(VideoFolder, tmp_path / "videos", tmp_path / "data")
+    corpora.build(VideoFolder, tmp_path / "videos", tmp_path / "data")
+    assert "is built already" in capsys.readouterr().out
+    video_trees.healthy(tmp_path / "videos/a/one.mp4", 1)
+    with pytest.raises(UserError, match=r"with video_files \w{16} and not \w{16}; give this one"):
+        corpora.build(VideoFolder, tmp_path / "videos", tmp_path / "data")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

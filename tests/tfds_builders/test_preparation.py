@@ -6,10 +6,11 @@ import concurrent.futures
 import numpy as np
 import pytest
 
+from jaxtalk.core.errors import UserError
 from jaxtalk.media.clip_filters import ClipLimits
 from jaxtalk.media.face_detector import Face, FaceDetector
 from tests.tfds_builders import corpora, framed_faces, video_trees
-from tfds_builders.preparation import guard, pieces, report, run
+from tfds_builders.preparation import clips, guard, pieces, report, run
 from tfds_builders.preparation.parameters import Parameters
 from tfds_builders.preparation.sources import Listing, Segment, Source, unique_names
 
@@ -56,13 +57,13 @@ def test_a_build_that_is_stopped_leaves_the_rest(tmp_path, monkeypatch):
         sources.append(source(name, tmp_path / f"{name}.mp4"))
     job = guard.Job(str(tmp_path / "store"), Parameters(), framed_faces.framed_faces)
 
-    as_completed = concurrent.futures.as_completed
+    wait = concurrent.futures.wait
 
-    def stopped(futures):
-        yield next(as_completed(futures))
+    def stopped(futures, return_when):
+        wait(futures, return_when=return_when)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.concurrent.futures, "as_completed", stopped)
+    monkeypatch.setattr(run.concurrent.futures, "wait", stopped)
     with pytest.raises(KeyboardInterrupt):
         run.prepare_here(sources, job, 1)
     monkeypatch.undo()
@@ -70,6 +71,70 @@ def test_a_build_that_is_stopped_leaves_the_rest(tmp_path, monkeypatch):
     assert "a" not in left and "d" in left
     _, lines = reported(sources, job, tmp_path)
     assert [line["reason"] for line in lines][::3] == ["no face", "pending"]
+
+
+def test_videos_are_handed_out_as_they_are_needed(monkeypatch):
+    handed_out, prepared = [], []
+
+    class Sources(list):
+        def __iter__(self):
+            for one in super().__iter__():
+                handed_out.append(one)
+                yield one
+
+    class Worker:
+        def __init__(self, job):
+            pass
+
+        def prepare(self, one):
+            assert len(handed_out) - len(prepared) <= 4
+            prepared.append(one)
+
+        def close(self):
+            assert len(prepared) == 50
+
+    monkeypatch.setattr(run, "Worker", Worker)
+    run.prepare_here(Sources(range(50)), None, 2)
+    assert sorted(prepared) == list(range(50))
+
+
+def test_what_the_store_has_lost_is_prepared_again(tmp_path):
+    """A clip, a result, a note: gone, empty or damaged."""
+    video_trees.healthy(tmp_path / "a.mp4")
+    one = source("a", tmp_path / "a.mp4")
+    job = guard.Job(str(tmp_path / "store"), Parameters(), framed_faces.framed_faces)
+    run.prepare_here([one], job, 1)
+    (clip,) = (tmp_path / "store").rglob("*.npz")
+    (result,) = (tmp_path / "store").glob("*/results/*/*.json")
+    (note,) = (tmp_path / "store").glob("*/sources/*/*.json")
+    whole = clip.read_bytes()
+    for path, damage in (
+        (clip, clip.unlink),
+        (clip, lambda: clip.write_bytes(b"")),
+        (result, lambda: result.write_text('{"problem": nu')),
+        (result, lambda: result.write_text("[1]")),
+        (note, lambda: note.write_bytes(b"\xff")),
+    ):
+        damage()
+        assert run.pending([one], job.store) == [one], path
+        _, lines = reported([one], job, tmp_path)
+        assert [line["reason"] for line in lines] == ["pending"]
+        run.prepare_here([one], job, 1)
+        assert run.pending([one], job.store) == []
+        assert clip.stat().st_size == len(whole)
+    clip.write_bytes(whole[:1000])
+    outcome, _ = reported([one], job, tmp_path)
+    with pytest.raises(UserError, match=r"_0\.npz: damaged; expected .*remove the file and start"):
+        job.store.clip(outcome.clips[0].key, 0)
+
+
+def test_a_large_file_shows_that_it_is_being_read(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video" * (3 << 17))  # 3 blocks
+    one = source("a", tmp_path / "a.mp4")
+    job, beats = guard.Job(str(tmp_path / "store"), Parameters()), []
+    clips.prepare(one, job.parameters, faces_at(), job.store, lambda: beats.append(1))
+    assert len(beats) == 3
+    assert job.store.finished(one)["problem"][0] == "unreadable"
 
 
 def test_a_file_that_changed_is_prepared_again(tmp_path):
@@ -118,6 +183,24 @@ def test_pieces_and_candidates():
     assert results[2][0][0].track.boxes[0].tolist() == [110, 10, 150, 50]
     reasons = [fault and fault.partition(":")[0] for _, fault in results]
     assert reasons == [None, None, None, "several faces", "no face"]
+
+
+def test_parts_that_the_video_does_not_reach_or_that_overlap(tmp_path):
+    video_trees.write(tmp_path / "a.mp4", video_trees.empty_room(50))
+    spans = ((0.0, 0.4), (0.2, 0.6), (0.28, 0.5), (0.6, 0.6), (1.9, 2.5), (2.0, 3.0), (9.0, None))
+    one = source("a", tmp_path / "a.mp4", segments=tuple(Segment(*span) for span in spans))
+    job = guard.Job(str(tmp_path / "store"), Parameters(), framed_faces.framed_faces)
+    run.prepare_here([one], job, 1)
+    _, lines = reported([one], job, tmp_path)
+    found = [(line["start_s"], line["duration_s"], line["reason"]) for line in lines]
+    assert found == [
+        *((0.2, 0, "overlap"), (0.28, 0, "overlap"), (0.6, 0, "too short"), (2.0, 0, "overlap")),
+        *((0, 0.4, "no face"), (0.4, 0.2, "no face"), (1.92, 0.08, "no face")),
+        *((2.48, 0, "too short"), (9.0, 0, "too short")),
+    ]
+    details = [line["detail"] for line in lines]
+    assert details[0].startswith("found a part that starts at 0.2 s, before the end of another at")
+    assert details[-1] == "the video ends before"
 
 
 def test_a_face_that_wanders_off_becomes_two_clips():

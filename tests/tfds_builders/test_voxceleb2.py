@@ -108,6 +108,31 @@ def test_parts_may_be_missing(tmp_path):
     assert [name for name, _ in listing.missing] == ["dev/mp4", "vox2_meta.csv"]
 
 
+def test_what_is_no_utterance_of_an_identity_is_reported(tmp_path):
+    utterance = "id00017/abc/00001.mp4"
+    others = ("__MACOSX/id00017/00001.mp4", "__MACOSX/id00018/00001.mp4", "id00017/00001.mp4")
+    for path in (utterance, *others):
+        (tmp_path / "test/mp4" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "test/mp4" / path).touch()
+    listing = listed(tmp_path)
+    assert [source.name for source in listing.sources] == ["id00017/abc/00001"]
+    expected = "expected such as id00012/21Uxsk56VDQ/00001.mp4"
+    assert [pair for pair in listing.missing if pair[0].startswith("test")] == [
+        ("test/mp4/__MACOSX", expected),
+        ("test/mp4/id00017/00001.mp4", expected),
+    ]
+
+
+def test_a_list_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "root/test/mp4/id00017/abc").mkdir(parents=True)
+    (tmp_path / "root/test/mp4/id00017/abc/00001.mp4").touch()
+    (tmp_path / "root/vox2_meta.csv").mkdir()
+    with pytest.raises(
+        UserError, match=r"^/.*/root/vox2_meta.csv: is a directory; expected a file"
+    ):
+        corpora.build(Voxceleb2, tmp_path / "root", tmp_path / "data", options={"originals": ""})
+
+
 def test_validation_is_a_part_of_the_development_identities(tmp_path):
     for number in range(120):
         folder = tmp_path / f"dev/mp4/id{number:05d}/abc"

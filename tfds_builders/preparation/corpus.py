@@ -20,6 +20,7 @@ from . import coefficients, report, run, sources, transcripts
 from .annotations import NUM_MESH
 from .guard import Job
 from .parameters import Parameters, check
+from .store import stamp
 
 SPLITS = ("train", "validation", "test")
 _NUM_SHOWN = 3
@@ -90,9 +91,15 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
         """`list_sources` with the files beside the videos that the parameters ask for.
 
         Raises:
-          UserError: none of them is there.
+          UserError: none of them is there, or what must be read for the list cannot be read.
         """
-        config, listing = self.builder_config, self.list_sources(root)
+        try:
+            config, listing = self.builder_config, self.list_sources(root)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or root}: {(error.strerror or str(error)).lower()}; expected a "
+                "file or folder that can be read"
+            ) from error
         found = listing.sources
         if config.parameters.phonemes == "transcript":
             found = [s._replace(transcript=transcripts.beside(s.path)) for s in found]
@@ -133,6 +140,7 @@ class Corpus(tfds.core.GeneratorBasedBuilder, abc.ABC):
             "expression_basis": config.basis.name if config.basis else "none",
             "videos": len(listing.sources),
             "video_names": report.fingerprint(source.name for source in listing.sources),
+            "video_files": report.fingerprint(str(stamp(source)) for source in listing.sources),
         }
 
     def _info(self):

@@ -98,9 +98,9 @@ def _lines(source, record, result, first):
         yield line, number
 
 
-def fingerprint(names):
-    """16 digits that change with the names."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+def fingerprint(texts):
+    """16 digits that change with any of the texts."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def table(outcome, num_made):

@@ -11,6 +11,7 @@ moved file nor another build makes work twice. Every file is whole or absent.
 import hashlib
 import json
 import os
+import zipfile
 
 import numpy as np
 
@@ -27,8 +28,12 @@ class Store:
         self._folder = os.path.join(os.path.abspath(folder), parameters.digest)
         self._digest = parameters.digest
 
-    def key(self, source):
+    def key(self, source, beat=lambda: None):
         """Of a source's result: a hash of its files' content, its segments and the parameters.
+
+        Args:
+          source: `Source`.
+          beat: called for each block that is read, to show that the video makes progress.
 
         Raises:
           UserError: a file cannot be read.
@@ -36,7 +41,7 @@ class Store:
         sha = hashlib.sha256(f"{self._digest} {list(source.segments)}".encode())
         for path in source.files:
             try:
-                sha.update(_content(path))
+                sha.update(_content(path, beat))
             except UserError:
                 if path != source.transcript:  # of which the report tells, as it can do without
                     raise
@@ -44,13 +49,13 @@ class Store:
 
     def note(self, source, *, key=None, problem=None):
         """Notes which result a source has, or the problem for which it has none."""
-        record = {"name": source.name, "files": _stamp(source), "key": key, "problem": problem}
+        record = {"name": source.name, "files": stamp(source), "key": key, "problem": problem}
         _write_json(self._source_path(source), record)
 
     def noted(self, source):
         """The record of `note`, or None: nothing was noted, or its files are others now."""
-        record = _read_json(self._source_path(source))
-        return record if record and record["files"] == _stamp(source) else None
+        record = _read_json(self._source_path(source), ("files", "key", "problem"))
+        return record if record and record["files"] == stamp(source) else None
 
     def finished(self, source):
         """The result of a source, or None: it must be prepared (again)."""
@@ -63,20 +68,39 @@ class Store:
         _write_json(self._path("results", key, ".json"), result)
 
     def result(self, key):
-        """What `keep` has kept, or None."""
-        return _read_json(self._path("results", key, ".json"))
+        """What `keep` has kept, or None: nothing, or it is damaged, or a clip of it is gone."""
+        result = _read_json(self._path("results", key, ".json"), ("problem", "clips", "seconds"))
+        if not result:
+            return None
+        numbers = [clip["number"] for clip in result["clips"] if "number" in clip]
+        return result if all(_has_content(self._clip_path(key, n)) for n in numbers) else None
 
     def keep_clip(self, key, number, arrays):
         """Keeps the arrays of a clip."""
-        path = self._path("clips", f"{key}_{number}", ".npz")
+        path = self._clip_path(key, number)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with files.replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
 
     def clip(self, key, number):
-        """dict of the arrays of `keep_clip`."""
-        with np.load(self._path("clips", f"{key}_{number}", ".npz"), allow_pickle=False) as arrays:
-            return dict(arrays)
+        """dict of the arrays of `keep_clip`.
+
+        Raises:
+          UserError: the file is gone or damaged.
+        """
+        path = self._clip_path(key, number)
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            reason = getattr(error, "strerror", None) or "damaged"
+            raise UserError(
+                f"{path}: {reason.lower()}; expected the arrays of a clip; remove the file and "
+                "start again: its video is prepared once more"
+            ) from error
+
+    def _clip_path(self, key, number):
+        return self._path("clips", f"{key}_{number}", ".npz")
 
     def _source_path(self, source):
         return self._path("sources", hashlib.sha256(source.name.encode()).hexdigest(), ".json")
@@ -85,7 +109,7 @@ class Store:
         return os.path.join(self._folder, kind, name[:2], name + suffix)
 
 
-def _stamp(source):
+def stamp(source):
     """By which a file that was changed is known without reading it, JSON values."""
     stamps = []
     for path in source.files:
@@ -98,12 +122,20 @@ def _stamp(source):
     return [*stamps, str(list(source.segments))]
 
 
-def _content(path):
+def _has_content(path):
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
+
+
+def _content(path, beat):
     sha = hashlib.sha256()
     try:
         with files.open_local(path) as file:
             while block := file.read(_BLOCK):
                 sha.update(block)
+                beat()
     except OSError as error:  # a disk that fails half way
         raise UserError(f"{path}: {error.strerror}; expected a readable file") from None
     return sha.digest()
@@ -115,13 +147,11 @@ def _write_json(path, value):
         json.dump(value, file)
 
 
-def _read_json(path):
+def _read_json(path, names):
+    """The dict in a file, or None: there is no such file, or it is damaged."""
     try:
         with open(path) as file:
-            return json.load(file)
-    except FileNotFoundError:
+            value = json.load(file)
+    except (FileNotFoundError, ValueError):
         return None
-    except ValueError:
-        raise UserError(
-            f"{path}: damaged; expected JSON; remove it to have it made again"
-        ) from None
+    return value if isinstance(value, dict) and set(names) <= set(value) else None
