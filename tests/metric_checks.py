@@ -26,7 +26,7 @@ def check_images(arrays, meta):
             found = FULL_REFERENCE[protocol](fake[start:], real[start:])
             yield compare(f"{name} from {start}", found, values[name][start:], noise)
     for name, images in (("cpbd_a_gray_u8", fake), ("cpbd_b_gray_u8", real)):
-        yield compare(name, NO_REFERENCE["cpbd"](images), values[name], 1e-8)
+        yield compare(name, NO_REFERENCE["cpbd/2009"](images), values[name], 1e-8)
     levels = np.asarray(image.gray(fake))[..., 0]
     yield compare("gray", levels, arrays["gray_a"], 0.15)
     yield compare("share of other levels", np.mean(levels != arrays["gray_a"]), 0.0, 1e-4)

@@ -99,6 +99,31 @@ def test_protocols_are_scored_beside_the_claims(files, loaded, tmp_path, capsys)
     assert (tmp_path / "motion" / "clips").is_dir()
 
 
+def test_baselines_of_protocols(files, loaded, tmp_path, capsys):
+    flags = ("--claims", "psnr", "--metrics", "csim")
+    names = ("reconstruction", "motion")
+    run(files, tmp_path / "one", *flags, protocols=names, limit=2)
+
+    def compared(*names, **options):
+        run(files, tmp_path / "two", *flags, protocols=names, limit=2, **options)
+        reports = {n: json.loads((tmp_path / "two" / n / "report.json").read_text()) for n in names}
+        found = {n: report["baseline"]["metrics"] for n, report in reports.items()}
+        assert all(metrics["csim"]["difference"] == 0 for metrics in found.values())
+        return reports
+
+    reports = compared(*names, baseline=tmp_path / "one")
+    assert reports["motion"]["settings"]["protocol"] == "motion"
+    assert "motion on" in reports["motion"]["baseline"]["title"]
+    compared("motion", baseline=tmp_path / "one" / "motion")
+    compared("motion", baseline=tmp_path / "one" / "motion" / "report.json")
+    capsys.readouterr()
+    with pytest.raises(KeyError, match="baseline"):  # of the other protocol
+        compared(*names, baseline=tmp_path / "one" / "motion")
+    assert "found no report of reconstruction, which is not compared" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="--baseline: found a report of motion in"):
+        compared("reconstruction", baseline=tmp_path / "one" / "motion")
+
+
 def dataset(files):
     return ConfigDict({"name": tiny_corpus.NAME, "data_dir": str(files / "corpus")})
 
@@ -122,6 +147,8 @@ def test_chosen_claims_make_only_what_they_need(files, loaded, tmp_path, monkeyp
         ({"limit": 0}, (), "--limit: found 0"),
         ({}, ("--claims", "beauty"), "invalid choice: 'beauty'"),
         ({"pred": "x"}, (), "found --pred and --checkpoint, expected one of"),
+        ({"audio": "x"}, (), "--audio: found it beside --checkpoint, expected it beside --pred"),
+        ({"baseline": "x"}, (), "--baseline: found no --protocols to compare"),
     ],
 )
 def test_faults_are_one_line(files, tmp_path, options, flags, message):

@@ -30,4 +30,4 @@ FULL_REFERENCE = {
     "ssim/uniform7/gray": ssim_uniform7_gray,
     "ms_ssim/gauss11": ms_ssim,
 }
-NO_REFERENCE = {"cpbd": cpbd}
+NO_REFERENCE = {"cpbd/2009": cpbd}

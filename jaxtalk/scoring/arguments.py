@@ -7,7 +7,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.evaluation.claims import CLAIMS
 from jaxtalk.scoring.metrics import METRICS
 from jaxtalk.scoring.observers import KINDS
-from jaxtalk.scoring.protocols import PROTOCOLS
+from jaxtalk.scoring.protocols import PROTOCOLS, chosen
 
 # What to do -> the options that name it, all of which must be given.
 MODES = {
@@ -16,6 +16,18 @@ MODES = {
     "mos_page": ("mos_page",),
     "mos": ("mos",),
     "table": ("table",),
+}
+SCORES = ("metrics", "weights", "stand_ins", "landmarks", "baseline", "rank_by", "limit")
+# What to do -> the options that it takes besides those and --out.
+OPTIONS = {
+    "folders": (*SCORES, "audio", "more_seeds", "landmark_files", "allow_mismatch"),
+    "checkpoint": (
+        *(*SCORES, "data_dir", "split", "claims", "protocols", "no_flow", "no_sync", "seed"),
+        "allow_mismatch",
+    ),
+    "mos_page": ("seed", "limit", "allow_mismatch"),
+    "mos": (),
+    "table": (),
 }
 
 
@@ -73,8 +85,17 @@ def parse(argv, description):
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit: found {args.limit}, expected 1 or more")
     args.mode = _mode(args)
-    if args.landmark_files and args.mode != "folders":
-        raise UserError("--landmark_files: expected it beside --pred with --target only")
+    taken = {"out", "mode", *MODES[args.mode], *OPTIONS[args.mode]}
+    for name, value in vars(args).items():
+        if name not in taken and value not in (parser.get_default(name), ""):
+            beside = [mode for mode, names in OPTIONS.items() if name in names]
+            expected = " or ".join(" with ".join(f"--{n}" for n in MODES[m]) for m in beside)
+            raise UserError(
+                f"--{name}: found it beside --{MODES[args.mode][0]}, expected it beside "
+                f"{expected} only"
+            )
+    if args.mode == "checkpoint" and args.baseline and not chosen(args):
+        raise UserError("--baseline: found no --protocols to compare, expected one or more")
     args.stand_ins = args.stand_ins or args.checkpoint or "bundle"
     args.command = shlex.join(["python", "-m", "jaxtalk.evaluate", *argv])
     return args

@@ -1,8 +1,11 @@
 """Which clips are scored: files of predictions and targets, matched by name and checked."""
 
+import functools
+import hashlib
 import itertools
 import pathlib
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +30,8 @@ class Clip(NamedTuple):
     frame k of `real` is the ground truth of frame k of `pred`; otherwise `real` only shows the
     person, and begins with the portrait. seeds: functions as `pred`, of other seeds. notes: what
     differs between the two. landmarks: functions that give [T, 68, 2] px of `pred`, `real` and each
-    of `seeds`, NaN in frames without a face; empty where somebody has to look for them.
+    of `seeds`, NaN in frames without a face; empty where somebody has to look for them. files: what
+    the values are read from, {use: SHA-256}; empty where nothing is.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Clip(NamedTuple):
     seeds: tuple[Callable, ...] = ()
     notes: tuple[str, ...] = ()
     landmarks: tuple[Callable, ...] = ()
+    files: Mapping[str, str] = types.MappingProxyType({})
 
 
 def files_of(option, folder, endings):
@@ -95,16 +100,20 @@ def folder_clips(
         folders["audio"] = files_of("audio", audio, SOUNDS)
     for i, folder in enumerate(seeds):
         folders[f"more_seeds {i + 1}"] = files_of("more_seeds", folder, VIDEOS)
-    names = common_names(folders, allow_mismatch)[:limit]
+    every = common_names(folders, allow_mismatch)
+    names = every[:limit]
     points = {}
     if landmarks:
         for side in (side for side in folders if side != "audio"):
             videos = {name: folders[side][name] for name in names}
             points[side] = landmark_files.beside(side, videos)
     infos, unreadable = {}, {}
+    pair_of = functools.cache(
+        lambda name: [video_info(folders[side][name]) for side in ("pred", "target")]
+    )
     for name in names:
         try:
-            pair = [video_info(folders[side][name]) for side in ("pred", "target")]
+            pair = pair_of(name)
             for files in points.values():
                 landmark_files.read_landmarks(files[name])
             infos[name] = pair
@@ -124,23 +133,26 @@ def folder_clips(
             f"(prediction, target): {listed}; expected equal lengths, sizes and rates; "
             "--allow_mismatch scores the common part"
         )
-    clips, order = [], list(infos)
-    for i, name in enumerate(order):
-        following = order[(i + 1) % len(order)]
+    clips, content = [], functools.cache(_sha256)
+    for name in infos:
+        other, other_infos = _following(name, every, pair_of)
         own = {side: paths[name] for side, paths in folders.items()}
         size = _common_size(*infos[name])
-        wrong = _speech("target", following, folders, infos) if len(order) > 1 else _no_other
+        wrong = _speech_file("target", other, folders, other_infos) if other else None
+        read = own | {f"{side} landmarks": files[name] for side, files in points.items()}
+        read |= {"wrong audio": wrong} if wrong else {}
         clips.append(
             Clip(
                 name=name,
                 pred=_frames(own["pred"], size),
                 real=_frames(own["target"], size),
-                audio=_speech("pred", name, folders, infos),
-                real_audio=_speech("target", name, folders, infos),
-                wrong_audio=wrong,
+                audio=_speech(_speech_file("pred", name, folders, infos[name])),
+                real_audio=_speech(_speech_file("target", name, folders, infos[name])),
+                wrong_audio=_speech(wrong) if other else _no_other,
                 seeds=tuple(_frames(own[f"more_seeds {k + 1}"], size) for k in range(len(seeds))),
                 notes=tuple(differences[name]),
                 landmarks=tuple(_points(side, name, points, infos) for side in points),
+                files={use: content(path) for use, path in read.items()},
             )
         )
     return clips, unreadable
@@ -173,6 +185,22 @@ def common_names(folders, allow_mismatch):
             f"{' and '.join(f'{name!r} in --{side}' for side, name in first.items())}; rename them"
         )
     return sorted(common)
+
+
+def _following(name, every, pair_of):
+    """(the next name of all that can be read, its infos), or (None, None): no other can."""
+    i = every.index(name)
+    for other in (*every[i + 1 :], *every[:i]):
+        try:
+            return other, pair_of(other)
+        except UserError:
+            continue
+    return None, None
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _differences(pred, target):
@@ -216,16 +244,23 @@ def _points(side, name, points, infos):
     return lambda: landmark_files.read_landmarks(points[side][name], scale)
 
 
-def _speech(side, name, folders, infos):
-    """Function that reads a clip's speech: of --audio, else of this side, else of the other one."""
-    order = {"pred": ("pred", "target"), "target": ("target", "pred")}[side]
-    has_audio = dict(zip(("pred", "target"), (info.has_audio for info in infos[name])))
+def _speech_file(side, name, folders, infos):
+    """File of a clip's speech, of --audio, else of this side, else of the other one; or None.
 
+    Args:
+      infos: of the prediction and the target of that name.
+    """
+    order = {"pred": ("pred", "target"), "target": ("target", "pred")}[side]
+    has_audio = dict(zip(("pred", "target"), (info.has_audio for info in infos)))
+    sides = ["audio"] if "audio" in folders else [s for s in order if has_audio[s]]
+    return folders[sides[0]][name] if sides else None
+
+
+def _speech(path):
     def audio():
-        sides = ["audio"] if "audio" in folders else [s for s in order if has_audio[s]]
-        if not sides:
+        if path is None:
             raise UserError("no audio: neither prediction nor target has sound; give --audio")
-        return to_int16(read_audio(folders[sides[0]][name]))
+        return to_int16(read_audio(path))
 
     return audio
 

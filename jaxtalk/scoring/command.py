@@ -10,7 +10,7 @@ from jaxtalk.evaluation.networks import find_stages
 from jaxtalk.media.face_detector import face_detector
 from jaxtalk.scoring import pictures, report, summary
 from jaxtalk.scoring.clips import folder_clips
-from jaxtalk.scoring.metrics import METRICS, STANDARD
+from jaxtalk.scoring.metrics import METRICS, STANDARD, protocol
 from jaxtalk.scoring.observers import FILES, load_observers
 from jaxtalk.scoring.run import run
 
@@ -60,22 +60,33 @@ def score_folders(args):
     settings = {name: str(pathlib.Path(f).resolve()) for name, f in folders.items() if f}
     settings["more_seeds"] = [str(pathlib.Path(f).resolve()) for f in args.more_seeds]
     with observers_of(args) as observers:
-        return score(args, args.out, args.pred, clips, observers, settings, unreadable)
+        return score(
+            *(args, args.out, args.pred, clips, observers, settings),
+            baseline=args.baseline,
+            unreadable=unreadable,
+        )
 
 
-def score(args, folder, title, clips, observers, settings, unreadable=None):
+def score(args, folder, title, clips, observers, settings, *, baseline=None, unreadable=None):
     """Scores clips, prints the table, and writes the report and its pictures; the report."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    baseline = summary.read_report(args.baseline) if args.baseline else None
+    keys = args.metrics or STANDARD
+    if baseline:
+        baseline = summary.read_report(baseline)
+        targets = {clip.name: clip.files.get("target") for clip in clips}
+        metrics = {key: {"protocol": protocol(key, observers)} for key in keys}
+        ours = {"settings": settings, "targets": targets, "metrics": metrics}
+        summary.check_comparable(ours, baseline)
     found, records = run(
-        *(clips, args.metrics or STANDARD, observers, folder),
-        settings=settings | {"weights": sorted(args.weights), "stand_ins": args.stand_ins},
+        *(clips, keys, observers, folder),
+        settings=settings,
         unreadable=unreadable,
         allow_mismatch=args.allow_mismatch,
         say=say,
     )
-    found = {"title": str(title), "command": args.command, "seed": args.seed, **found}
+    made_of = {"title": str(title), "command": args.command, "seed": args.seed}
+    found = {**made_of, "settings": settings, **found}
     if baseline:
         compared = summary.compare(found, baseline)
         found["baseline"] = {"title": baseline.get("title", args.baseline), "metrics": compared}

@@ -28,13 +28,15 @@ class Journal:
     Args:
       folder: of the report.
       settings: plain dict of what the values depend on.
+      files: {clip: its `files` in the record} of the clips to score. What is kept of those whose
+        files were others is dropped; with statistics, which cannot be taken apart, all is.
       has_statistics: whether records come with statistics.
 
     Raises:
-      UserError: the folder has the clips of other settings.
+      UserError: the folder has the clips of other settings; or statistics of more clips.
     """
 
-    def __init__(self, folder, settings, *, has_statistics=False):
+    def __init__(self, folder, settings, files, *, has_statistics=False):
         folder = pathlib.Path(folder)
         self._path, self._statistics_path = folder / "clips.jsonl", folder / "fid.npz"
         self._has_statistics, self._saved_s = has_statistics, time.monotonic()
@@ -42,6 +44,7 @@ class Journal:
         settings = json.loads(json.dumps(settings))
         if self._path.exists():
             self._read(settings)
+            self._drop_changed(files)
         lines = [settings, *self.records]
         with replacing(self._path) as temporary, open(temporary, "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -67,6 +70,22 @@ class Journal:
         if self._has_statistics:
             count = self._read_statistics()
             self.records = self.records[:count]
+
+    def _drop_changed(self, files):
+        if self._has_statistics:
+            others = sorted({record["clip"] for record in self.records} - files.keys())
+            if others:
+                raise UserError(
+                    f"--out: {self._path} has {len(others)} clips that are not among these "
+                    f"{len(files)}, such as {others[0]}, and FID would be of all of them; choose "
+                    "another folder or --limit, remove that file to start anew, or measure others "
+                    "by --metrics"
+                )
+        same = [r for r in self.records if files.get(r["clip"], r["files"]) == r["files"]]
+        if self._has_statistics and len(same) < len(self.records):
+            same, self.statistics = [], {}
+            self._statistics_path.unlink(missing_ok=True)
+        self.records = same
 
     def _read_statistics(self):
         """Number of clips in the statistics on disk."""

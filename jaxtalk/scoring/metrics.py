@@ -1,6 +1,7 @@
 """The metrics of the command: `METRICS` is the table, each row a function of what was seen."""
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ class Seen(NamedTuple):
 
     num_frames: T. images: image metric -> mean over frames, or the `UserError` in its place.
     landmarks: [T, 68, 2] px, NaN in frames without a face. identity: [n, D] of all frames, or every
-    fifth. lips: [T - 4, D]. features: `FeatureStatistics` of all frames.
+    fifth. lips: [T - 4, D]. features: `FeatureStatistics` of all frames. faults: family of
+    observers -> the `UserError` in place of what it sees.
     """
 
     num_frames: int
@@ -27,14 +29,15 @@ class Seen(NamedTuple):
     identity: np.ndarray | None = None
     lips: np.ndarray | None = None
     features: FeatureStatistics | None = None
+    faults: Mapping[str, UserError] = types.MappingProxyType({})
 
 
 class Heard(NamedTuple):
-    """audio: int16 [S]. speech: embeddings [T - 4, D] by the network of sync, or None. score:
-    function (lips, speech) -> lse_d, lse_c, offset of such embeddings."""
+    """audio: int16 [S]. speech: embeddings [T - 4, D] by the network of sync, or None, or the
+    `UserError` in their place. score: function (lips, speech) -> lse_d, lse_c, offset of such."""
 
     audio: np.ndarray
-    speech: np.ndarray | None = None
+    speech: np.ndarray | UserError | None = None
     score: Callable | None = None
 
 
@@ -101,6 +104,8 @@ def _distance(function):
 
 def _lip_sync(key):
     def value(seen, real, heard):
+        if isinstance(heard.speech, UserError):
+            raise heard.speech
         if seen.lips is None or heard.speech is None:
             raise UserError(f"found {seen.num_frames} frames, expected 5 or more for SyncNet")
         length = min(len(seen.lips), len(heard.speech))
@@ -141,6 +146,9 @@ def diversity(videos):
     Args:
       videos: list of `Seen`, at least 2.
     """
+    for seen in videos:
+        if "landmarks" in seen.faults:
+            raise seen.faults["landmarks"]
     points = [_steady(seen.landmarks) for seen in videos]
     points = [p[: min(map(len, points))] for p in points]
     return motion.seed_diversity([p / landmarks.face_height(p) for p in points])["mean"]
@@ -198,7 +206,9 @@ def protocol(key, observers):
     metric = METRICS[key]
     if metric.family not in observers:
         return metric.protocol.removesuffix("/{}") if "{}" in metric.protocol else metric.protocol
-    return metric.protocol.format(observers[metric.family].protocol).rstrip("/")
+    observer = observers[metric.family]
+    blind = "landmarks" not in observers and observer.blind_protocol
+    return metric.protocol.format(blind or observer.protocol).rstrip("/")
 
 
 def values(keys, seen, real, heard):
@@ -213,6 +223,9 @@ def values(keys, seen, real, heard):
     for key in keys:
         metric = METRICS[key]
         try:
+            for faults in (seen.faults, real.faults):
+                if metric.family in faults:
+                    raise faults[metric.family]
             if metric.hears and isinstance(heard, Exception):
                 raise heard
             value = float(metric.value(seen, real, heard))

@@ -31,7 +31,7 @@ from jaxtalk.nn.iresnet import IResNet
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.syncnet_cz import SyncNetCZ
 from jaxtalk.scoring import faces
-from jaxtalk.training.checkpoint import load_config, load_weights
+from jaxtalk.training.checkpoint import digest, load_config, load_weights
 
 FAMILIES = ("landmarks", "identity", "sync", "lpips", "inception")
 KINDS = ("arcface", "inception", "iresnet", "landmarks", "lpips", "syncnet")
@@ -51,12 +51,16 @@ class Observer(NamedTuple):
     see: an observer of frames; of lpips, (frames, frames) -> [n]; None where files tell.
     hear: of sync, (int16 [S], number of frames) -> [frames - 4, D].
     score: of sync, (lips, speech, max_offset=15) -> the scores.
+    blind_protocol: in place of `protocol` where nothing gives landmarks, if that differs.
+    weights: digest of those of the network, if it is one of ours.
     """
 
     protocol: str
     see: Callable | None
     hear: Callable | None = None
     score: Callable | None = None
+    blind_protocol: str = ""
+    weights: str = ""
 
 
 # Landmarks that come with the clips, see `landmark_files`.
@@ -86,17 +90,21 @@ def load_observers(weights, *, stand_ins="bundle", detector=None, families=FAMIL
     places = stages | {STAGE_KINDS.get(kind, kind): path for kind, path in weights.items()}
     found = {}
     if "landmarks" in weights or ("landmarks" in stages and detector is None):
-        found["landmarks"] = functools.partial(_landmarks, places["landmarks"])
+        found["landmarks"] = functools.partial(_made, _landmarks, places["landmarks"])
     elif detector is not None:
         see = faces.mesh_observer(detector)
         found["landmarks"] = functools.partial(Observer, "mesh", see)
     for family, kinds in MAKERS.items():
         for kind, make in kinds.items():
             if kind in places:
-                found.setdefault(family, functools.partial(make, places[kind]))
+                found.setdefault(family, functools.partial(_made, make, places[kind]))
     return {
         family: found[family]() for family in FAMILIES if family in families and family in found
     }
+
+
+def _made(make, directory):
+    return make(directory)._replace(weights=digest(load_weights(directory)[0]))
 
 
 def is_procedural(config):
@@ -198,7 +206,7 @@ def _public_sync(directory):
     def score(lips, speech, max_offset=sync.MAX_OFFSET):
         return sync.lip_sync_error(sync.offset_distances(lips, speech, max_offset=max_offset))
 
-    return Observer("syncnet_v2", see, hear, score)
+    return Observer("syncnet_v2", see, hear, score, blind_protocol="syncnet_v2/centred")
 
 
 def _lpips(directory):

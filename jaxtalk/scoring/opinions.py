@@ -109,15 +109,21 @@ def _checked_ratings(path, key):
     judge, ratings = found.get("judge"), found.get("ratings")
     if not isinstance(judge, str) or not isinstance(ratings, list) or not ratings:
         raise UserError(f"--mos: {path} has no judge or no ratings; expected a downloaded file")
+    rated = set()
     for rating in ratings:
         video = rating.get("video") if isinstance(rating, dict) else None
         if not isinstance(video, str) or video not in key["videos"]:
             raise UserError(f"--mos: {path}: found the video {video!r}, which is not of the study")
+        if video in rated:
+            raise UserError(
+                f"--mos: {path}: found two ratings of {video}, expected one of each video"
+            )
+        rated.add(video)
         for question in QUESTIONS:
-            if rating.get(question) not in (1, 2, 3, 4, 5):
+            stars = rating.get(question)
+            if type(stars) is not int or not 1 <= stars <= 5:
                 raise UserError(
-                    f"--mos: {path}: found {rating.get(question)!r} for {question} of {video}, "
-                    "expected 1 to 5"
+                    f"--mos: {path}: found {stars!r} for {question} of {video}, expected 1 to 5"
                 )
     return judge, ratings
 

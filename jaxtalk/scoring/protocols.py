@@ -14,6 +14,7 @@ from jaxtalk.evaluation.clips import NUM_SEEDS, read_source
 from jaxtalk.media.audio import num_video_frames
 from jaxtalk.scoring import command
 from jaxtalk.scoring.clips import Clip
+from jaxtalk.scoring.summary import read_report
 from jaxtalk.talker import Talker
 
 
@@ -116,6 +117,7 @@ def chosen(args):
 
 def score_protocols(args, names, dataset):
     """Scores what a checkpoint generates, into a folder of --out for each protocol."""
+    baselines = _baselines(args.baseline, names) if args.baseline else {}
     talker = Talker.load(args.checkpoint)
     corpus = open_corpus(dataset, args.split)
     source = f"{args.split!r} of {dataset.name}"
@@ -127,4 +129,26 @@ def score_protocols(args, names, dataset):
             settings |= {"dataset": dataset.name, "split": args.split}
             title = f"{talker.name}, {name} on {source}"
             folder = pathlib.Path(args.out) / name
-            command.score(args, folder, title, clips, observers, settings)
+            baseline = baselines.get(name)
+            if baselines and not baseline:
+                command.say(f"--baseline: found no report of {name}, which is not compared")
+            command.score(args, folder, title, clips, observers, settings, baseline=baseline)
+
+
+def _baselines(path, names):
+    """{protocol: its report}, of a folder as --out, or the report of a single protocol.
+
+    Raises:
+      UserError: neither, or of none of these protocols.
+    """
+    folders = {name: pathlib.Path(path) / name for name in names}
+    found = {name: f for name, f in folders.items() if (f / "report.json").is_file()}
+    if found:
+        return found
+    own = read_report(path)["settings"].get("protocol")
+    if own not in names:
+        raise UserError(
+            f"--baseline: found a report of {own or 'folders of videos'} in {path}, expected one "
+            f"of {', '.join(names)}, or a folder that has theirs"
+        )
+    return {own: path}

@@ -19,7 +19,7 @@ def run(
       keys: of `metrics.METRICS`.
       observers: of `observers.load_observers`.
       folder: where finished clips are kept, and the report will be.
-      settings: plain dict of what the values depend on beside the metrics.
+      settings: plain dict of what the values depend on beside the metrics, networks and files.
       unreadable: {clip: reason} of files that cannot be read.
       allow_mismatch: as `score_clip` takes it.
       say: takes lines of progress.
@@ -34,9 +34,11 @@ def run(
         **settings,
         "allow_mismatch": allow_mismatch,
         "metrics": {key: protocol(key, observers) for key in keys},
+        "weights": {family: observer.weights for family, observer in observers.items()},
     }
+    files = {clip.name: clip.files for clip in clips} | dict.fromkeys(unreadable or {})
     has_statistics = "fid" in keys and "inception" in observers
-    with Journal(folder, settings, has_statistics=has_statistics) as journal:
+    with Journal(folder, settings, files, has_statistics=has_statistics) as journal:
         done = {record["clip"] for record in journal.records}
         left = [clip for clip in clips if clip.name not in done]
         if done:
@@ -58,8 +60,8 @@ def run(
                 f"clip {len(done) + number} of {len(clips)}, {frames / spent_s:.1f} frames/s, "
                 f"about {spent_s / number * (len(left) - number):.0f} s left{fault}"
             )
-        names = {clip.name for clip in clips}
-        scored = [record for record in journal.records if record["clip"] in names]
+        by_name = {record["clip"]: record for record in journal.records}
+        scored = [by_name[clip.name] for clip in clips if clip.name in by_name]
         statistics = journal.statistics
     if not scored:
         name, reason = next(iter(not_scored.items()))

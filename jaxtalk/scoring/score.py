@@ -35,7 +35,7 @@ def score_clip(clip, keys, observers, *, allow_mismatch=False):
 
     Returns:
       (record, {row: `FeatureStatistics`}): the record is plain: `clip`, `frames`, `size`, `notes`,
-      `values` {row: {metric: float, or a text why not}}, `seconds` {family: float}.
+      `files`, `values` {row: {metric: float, or a text why not}}, `seconds` {family: float}.
 
     Raises:
       UserError: the clip cannot be scored at all.
@@ -63,12 +63,16 @@ def score_clip(clip, keys, observers, *, allow_mismatch=False):
         found[row] = values(own, seen[row], seen["real"], heard[row])
     if "diversity" in keys and clip.seeds:
         found["pred"]["diversity"] = _diversity(clip, seen["pred"], observers, clock)
+    faults = [seen[row].faults["inception"] for row in ROWS[:3] if "inception" in seen[row].faults]
+    if faults and "fid" in keys:
+        found["pred"]["fid"] = " ".join(str(faults[0]).split())
     record = {
         **{"clip": clip.name, "frames": seen["pred"].num_frames, "notes": notes},
-        **{"size": list(first.shape[2:0:-1]), "values": found},
+        **{"size": list(first.shape[2:0:-1]), "files": dict(clip.files), "values": found},
         "seconds": {**clock.seconds, "all": time.monotonic() - start_s},
     }
-    return record, {row: seen[row].features for row in ROWS[:3] if seen[row].features is not None}
+    features = {row: seen[row].features for row in ROWS[:3] if seen[row].features is not None}
+    return record, {} if faults else features
 
 
 def _look(clip, keys, observers, clock, allow_mismatch):
@@ -76,7 +80,7 @@ def _look(clip, keys, observers, clock, allow_mismatch):
     full = {key: FULL_REFERENCE[FULL[key]] for key in keys if key in FULL}
     if "lpips" in keys:
         full["lpips"] = observers["lpips"].see
-    alone = {"cpbd": NO_REFERENCE["cpbd"]} if "cpbd" in keys else {}
+    alone = {"cpbd": NO_REFERENCE[METRICS["cpbd"].protocol]} if "cpbd" in keys else {}
     points = [None, None]
     if clip.landmarks and "landmarks" in observers:
         points = [read() for read in clip.landmarks[:2]]
@@ -128,16 +132,17 @@ def _look(clip, keys, observers, clock, allow_mismatch):
     images = images["static"].result()
     seen["static"] = still(first, seen["real"], images, observers, clock, points[1])
     seen["wrong_audio"] = seen["real"]
-    return seen, first, [*clip.notes, *_notes(clip, seen["pred"], lengths)]
+    return seen, first, [*clip.notes, *_notes(clip, seen, lengths)]
 
 
 def _notes(clip, seen, lengths):
     if clip.paired and lengths[0] != lengths[1]:
         yield f"{lengths[0]} and {lengths[1]} frames: the first {min(lengths)} compared"
-    if seen.landmarks is not None:
-        missing = int((~np.isfinite(seen.landmarks).all((1, 2))).sum())
+    for row, whose in (("pred", ""), ("real", " of the target")):
+        points = seen[row].landmarks
+        missing = 0 if points is None else int((~np.isfinite(points).all((1, 2))).sum())
         if missing:
-            yield f"no face in {missing} of {len(seen.landmarks)} frames"
+            yield f"no face in {missing} of {len(points)} frames{whose}"
 
 
 def _only(observers, family):
@@ -174,7 +179,10 @@ def _heard(source, num_frames, observers, clock, whole):
         if "sync" not in observers or num_frames < WINDOW_FRAMES:
             return Heard(audio)
         observer = observers["sync"]
-        speech = clock("sync", observer.hear, audio, num_frames)
+        try:
+            speech = clock("sync", observer.hear, audio, num_frames)
+        except UserError as error:
+            speech = error
         return Heard(audio, speech, observer.score)
     except UserError as error:
         return error

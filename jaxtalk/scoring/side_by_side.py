@@ -8,7 +8,7 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.media.files import replacing
 from jaxtalk.scoring import published
 from jaxtalk.scoring.report import number
-from jaxtalk.scoring.summary import compare, read_report
+from jaxtalk.scoring.summary import check_comparable, compare, read_report
 
 
 def tabulate(args):
@@ -38,8 +38,13 @@ def rows_of(reports):
     Returns:
       {metric: {name, protocol, systems {name: {value, interval, p_value}}}} of what the first has
       measured; a system whose protocol is another one, or that has no value, is left out.
+
+    Raises:
+      UserError: reports of other clips than the first, or without a metric in common with it.
     """
     first = next(iter(reports))
+    for name, report in reports.items():
+        check_comparable(reports[first], report, f"--table {name}")
     tests = {name: compare(report, reports[first]) for name, report in reports.items()}
     found = {}
     for key, metric in reports[first]["metrics"].items():
@@ -55,6 +60,11 @@ def rows_of(reports):
                     "value": row["value"], "interval": row["interval"], "p_value": p_value,
                 }  # fmt: skip
         found[key] = {**{n: metric[n] for n in ("name", "protocol", "better")}, "systems": systems}
+    if not any(len(row["systems"]) > 1 for row in found.values()):
+        raise UserError(
+            f"--table: found no metric that {first} and another report have measured by the same "
+            "protocol; score them with the same --metrics and --weights"
+        )
     return found
 
 

@@ -31,7 +31,8 @@ def summarise(records, not_scored, statistics, protocols, observers, *, paired, 
     Returns:
       dict of plain values: `num_clips`, `frames`, `not_scored`, `notes`, `frames_per_second` by
       family, `metrics` {key: name, protocol, better, not_measured, rows {row: value, interval,
-      num_clips, faults}}, and `clips` {clip: {metric: value}} of the predictions.
+      num_clips, faults}}, `clips` {clip: {metric: value}} of the predictions, and `targets` {clip:
+      SHA-256 of the file of the real video, None where it is of a corpus}.
     """
     found = {}
     for key, protocol in protocols.items():
@@ -45,7 +46,7 @@ def summarise(records, not_scored, statistics, protocols, observers, *, paired, 
             lacking = "needs videos of other seeds, --more_seeds DIR ..."
         rows = {}
         if not lacking:
-            rows = _frechet(statistics) if key == "fid" else _means(key, records)
+            rows = _frechet(statistics, records) if key == "fid" else _means(key, records)
             if rows["pred"]["value"] is None:
                 faults = rows["pred"]["faults"] or {"": "found no value"}
                 lacking = next(iter(faults.values()))
@@ -64,6 +65,7 @@ def summarise(records, not_scored, statistics, protocols, observers, *, paired, 
             r["clip"]: {k: v for k, v in r["values"]["pred"].items() if not isinstance(v, str)}
             for r in records
         },
+        "targets": {r["clip"]: r["files"].get("target") for r in records},
     }
 
 
@@ -84,9 +86,10 @@ def _means(key, records):
     return rows
 
 
-def _frechet(statistics):
+def _frechet(statistics, records):
     """Distances of all frames; no mean over clips, hence without an interval."""
     rows = {}
+    clips = {r["clip"]: r["values"]["pred"]["fid"] for r in records if "fid" in r["values"]["pred"]}
     for row in ROWS:
         empty = {"interval": None, "num_clips": 0, "num_faults": 0, "faults": {}}
         rows[row] = {"value": None, **empty}
@@ -95,6 +98,9 @@ def _frechet(statistics):
                 rows[row]["value"] = frechet_distance(statistics[row], statistics["real"])
             except UserError as error:
                 rows[row] |= {"num_faults": 1, "faults": {"all": str(error)}}
+    if clips:
+        listed = dict(list(clips.items())[:LISTED])
+        rows["pred"] |= {"num_faults": len(clips), "faults": listed | rows["pred"]["faults"]}
     return rows
 
 
@@ -122,13 +128,76 @@ def read_report(path, option="--baseline"):
         raise UserError(
             f"{option}: {path} cannot be read ({error}); expected a report.json of this command"
         ) from None
-    if not (
-        isinstance(found, dict) and isinstance(found.get("metrics"), dict) and "clips" in found
-    ):
+    if not _is_report(found):
         raise UserError(
-            f"{option}: {path} has no metrics of clips; expected a report.json of scores"
+            f"{option}: {path} has no metrics of clips, or not in the form that this version "
+            "writes; expected a report.json of scores; score those videos again"
         )
     return found
+
+
+def _is_report(found):
+    """Whether there is all that is read of a report: `compare`, `side_by_side`."""
+
+    def is_number(x):
+        return type(x) in (int, float) and math.isfinite(x)
+
+    def is_metric(metric):
+        if not isinstance(metric, dict) or not isinstance(metric.get("rows"), dict):
+            return False
+        texts = all(isinstance(metric.get(key), str) for key in ("name", "protocol", "better"))
+        row = metric["rows"].get("pred") if metric["rows"] else {"value": None, "interval": None}
+        if not texts or not isinstance(row, dict) or not {"value", "interval"} <= row.keys():
+            return False
+        ends = [] if row["interval"] is None else row["interval"]
+        return (row["value"] is None or is_number(row["value"])) and (
+            isinstance(ends, list) and len(ends) in (0, 2) and all(map(is_number, ends))
+        )
+
+    parts = ("metrics", "clips", "targets", "settings")
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(part), dict) for part in parts)
+        and all(map(is_metric, found["metrics"].values()))
+        and all(
+            isinstance(clip, dict) and all(map(is_number, clip.values()))
+            for clip in found["clips"].values()
+        )
+    )
+
+
+def check_comparable(report, baseline, option="--baseline"):
+    """Whether two reports are of the same clips and have a metric in common.
+
+    Args:
+      report: has `metrics`, `settings` and `targets`, as `baseline`, of `read_report`.
+      option: that names the baseline.
+
+    Raises:
+      UserError: another protocol, dataset or split; clips of one name with other real videos; no
+        metric of the same protocol.
+    """
+    for key in ("protocol", "dataset", "split"):
+        own, other = (side["settings"].get(key) for side in (report, baseline))
+        if own != other:
+            raise UserError(
+                f"{option}: found a report whose {key} is {other or 'that of folders'}, expected "
+                f"{own or 'one of folders'}; only reports of the same clips are compared"
+            )
+    common = report["targets"].keys() & baseline["targets"].keys()
+    others = sorted(k for k in common if report["targets"][k] != baseline["targets"][k])
+    if others:
+        raise UserError(
+            f"{option}: found another real video in {len(others)} of {len(common)} clips of one "
+            f"name, such as {others[0]}; only reports of the same clips are compared"
+        )
+    protocols = ({k: m["protocol"] for k, m in r["metrics"].items()} for r in (report, baseline))
+    own, other = (side.items() for side in protocols)
+    if not own & other:
+        raise UserError(
+            f"{option}: found no metric of the same protocol in both reports, expected one or more "
+            f"of {', '.join(value for _, value in own)}"
+        )
 
 
 def compare(report, baseline):

@@ -1,5 +1,6 @@
 """What is measured and seen of a video while its frames pass through, a chunk at a time."""
 
+import dataclasses
 import itertools
 import time
 
@@ -62,7 +63,7 @@ def _in_batches(function, *images):
 
 
 class Watch:
-    """What the observers see of one video.
+    """What the observers see of one video; a fault ends the family for the video.
 
     Args:
       observers: {family: Observer}.
@@ -75,6 +76,7 @@ class Watch:
         self._observers, self._clock, self._stride = observers, clock, stride
         self._points = points
         self._states, self._rows, self._count, self._features = {}, {}, 0, None
+        self._faults = {}
 
     def add(self, frames):
         """The next frames, uint8 [n, H, W, 3].
@@ -106,11 +108,18 @@ class Watch:
         self._features = found if merged is None else frechet.merge(merged, found)
 
     def _see(self, family, frames, points, keep=True):
-        if family not in self._observers:
+        if family not in self._observers or family in self._faults:
+            return None
+        if "landmarks" in self._faults and family in ("identity", "sync"):
+            self._faults[family] = self._faults["landmarks"]  # where the face is, is not known
             return None
         see, state = self._observers[family].see, self._states.get(family)
         start_s = time.monotonic()
-        rows, self._states[family] = see(frames, points, state)
+        try:
+            rows, self._states[family] = see(frames, points, state)
+        except UserError as error:
+            self._faults[family] = error
+            return None
         spent = self._clock.seconds
         spent[family] = spent.get(family, 0.0) + time.monotonic() - start_s
         if keep and rows is not None:
@@ -119,14 +128,19 @@ class Watch:
 
     def seen(self, images):
         """`Seen` of all frames so far."""
-        rows = {family: np.concatenate(parts) for family, parts in self._rows.items()}
+        rows = {
+            family: np.concatenate(parts)
+            for family, parts in self._rows.items()
+            if family not in self._faults
+        }
         return Seen(
             num_frames=self._count,
             images=images,
             landmarks=rows.get("landmarks"),
             identity=rows.get("identity"),
             lips=rows.get("sync"),
-            features=self._features,
+            features=None if "inception" in self._faults else self._features,
+            faults=self._faults,
         )
 
 
@@ -164,8 +178,9 @@ def still(first, real, images, observers, clock, points=None):
         for name, n in lengths.items()
         if n > 0
     }
-    features = None
-    if "inception" in observers:
-        one = frechet.statistics(observers["inception"].see(first, None, None)[0])
-        features = frechet.FeatureStatistics(length, one.mean, one.scatter)
-    return short._replace(num_frames=length, features=features, **rows)
+    watch = Watch({k: o for k, o in observers.items() if k == "inception"}, clock, points=points)
+    watch.add(first)
+    one = watch.seen({})
+    features = one.features and dataclasses.replace(one.features, count=length)
+    faults = short.faults | one.faults
+    return short._replace(num_frames=length, features=features, faults=faults, **rows)

@@ -32,7 +32,7 @@ def _full_reference(name, protocol):
 
 def _cpbd():
     arrays, meta = golden_files.load("metrics_images")
-    found = [NO_REFERENCE["cpbd"](arrays[f"{side}_u8"]) for side in "ab"]
+    found = [NO_REFERENCE["cpbd/2009"](arrays[f"{side}_u8"]) for side in "ab"]
     return np.stack(found), [meta["values"][f"cpbd_{side}_gray_u8"] for side in "ab"]
 
 

@@ -111,8 +111,6 @@ def test_speech_is_of_the_audio_folder_else_of_the_videos(tmp_path):
     assert (level_of(clip.audio), level_of(clip.real_audio)) == (3, 6)
     clip = folder_clips(*both, tmp_path / "audio")[0][0]
     assert (level_of(clip.audio), level_of(clip.real_audio)) == (9, 9)
-    with pytest.raises(UserError, match="found a single clip"):
-        folder_clips(*both, limit=1)[0][0].wrong_audio()
     write(tmp_path / "pred", "a", "b", count=25)
     clip = folder_clips(*both)[0][0]
     assert level_of(clip.audio) == 6  # the target's, as the prediction has none
@@ -122,3 +120,35 @@ def test_no_audio_anywhere(folders):
     clip = folder_clips(*folders)[0][0]
     with pytest.raises(UserError, match="no audio: neither prediction nor target"):
         clip.audio()
+
+
+def test_wrong_audio_is_that_of_the_next_clip_whatever_the_limit(tmp_path):
+    for level, name in enumerate("abc", 1):
+        for side in ("pred", "target"):
+            with_sound(tmp_path / side / f"{name}.mp4", 3000 * level)
+    both = tmp_path / "pred", tmp_path / "target"
+    clips = {limit: folder_clips(*both, limit=limit)[0] for limit in (1, 2, None)}
+    found = {limit: [level_of(clip.wrong_audio) for clip in clips[limit]] for limit in clips}
+    assert found == {1: [6], 2: [6, 9], None: [6, 9, 3]}
+    assert [clip.files for clip in clips[2]] == [clip.files for clip in clips[None][:2]]
+    (tmp_path / "pred" / "b.mp4").write_bytes(b"no video")
+    assert level_of(folder_clips(*both, limit=1)[0][0].wrong_audio) == 9
+    for name in "bc":
+        (tmp_path / "pred" / f"{name}.mp4").unlink()
+        (tmp_path / "target" / f"{name}.mp4").unlink()
+    with pytest.raises(UserError, match="found a single clip"):
+        folder_clips(*both)[0][0].wrong_audio()
+
+
+def test_files_of_a_clip_are_told_by_what_is_in_them(folders):
+    before = folder_clips(*folders)[0]
+    assert set(before[0].files) == {"pred", "target"}
+    content = (folders[0] / "b.mp4").read_bytes()
+    write(folders[0], "b", count=6, size=small.SIZE, fps=25)
+    (folders[0] / "b.mp4").write_bytes(content)  # written again, the same
+    assert [c.files for c in folder_clips(*folders)[0]] == [c.files for c in before]
+    (folders[0] / "b.mp4").write_bytes(content + b"\0" * 8)
+    after = folder_clips(*folders)[0]
+    assert after[0].files == before[0].files
+    assert after[1].files["pred"] != before[1].files["pred"]
+    assert after[1].files["target"] == before[1].files["target"]

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import av
 import numpy as np
@@ -115,6 +116,48 @@ def test_what_is_finished_is_kept(folder, tmp_path, monkeypatch, capsys):
         command(folder, tmp_path, pred=folder / "target")
 
 
+def test_what_has_changed_is_scored_again(folder, tmp_path, capsys):
+    shutil.copytree(folder / "pred", tmp_path / "pred")
+    options = {"pred": tmp_path / "pred", "out": tmp_path / "out"}
+    before = command(folder, **options)["clips"]
+    for name in ("clip0", "clip3"):
+        shutil.copy(folder / "target" / f"{name}.mp4", tmp_path / "pred" / f"{name}.mp4")
+    capsys.readouterr()
+    after = command(folder, **options)["clips"]
+    assert "2 of 4 clips are scored already" in capsys.readouterr().err
+    assert after["clip0"]["psnr"] == after["clip3"]["psnr"] == 99 > before["clip0"]["psnr"]
+    assert list(after) == list(before)
+    assert {name: after[name] for name in ("clip1", "clip2")} == {
+        name: before[name] for name in ("clip1", "clip2")
+    }
+
+
+def test_other_networks_do_not_go_on(folder, tmp_path, monkeypatch):
+    command(folder, tmp_path)
+    load = commands.load_observers
+
+    def trained_on(*arguments, **options):
+        found = load(*arguments, **options)
+        return found | {"landmarks": found["landmarks"]._replace(weights="others")}
+
+    monkeypatch.setattr(commands, "load_observers", trained_on)
+    with pytest.raises(SystemExit, match="the clips of a run with another weights; choose"):
+        command(folder, tmp_path)
+
+
+def test_a_baseline_on_other_clips_is_refused_before_anything_is_scored(
+    folder, tmp_path, monkeypatch
+):
+    command(folder, tmp_path / "ours", limit=2)
+    found = json.loads((tmp_path / "ours" / "report.json").read_text())
+    assert found["settings"]["target"] == str(folder / "target")
+    monkeypatch.setattr(runner, "score_clip", None)
+    swapped = {"target": folder / "pred", "baseline": tmp_path / "ours", "limit": 2}
+    with pytest.raises(SystemExit, match="--baseline: found another real video in 2 of 2 clips"):
+        command(folder, tmp_path / "others", **swapped)
+    assert not (tmp_path / "others" / "report.json").exists()
+
+
 def test_one_bad_clip_does_not_end_it(folder, tmp_path, monkeypatch):
     score_clip = runner.score_clip
 
@@ -142,6 +185,10 @@ def test_one_bad_clip_does_not_end_it(folder, tmp_path, monkeypatch):
         ({"limit": 0}, "--limit: found 0"),
         ({"baseline": "nowhere.json"}, "--baseline: nowhere.json cannot be read"),
         ({"rank_by": "beauty"}, "invalid choice: 'beauty'"),
+        ({"claims": "psnr"}, "--claims: found it beside --pred, expected it beside --checkpoint"),
+        ({"protocols": "motion"}, "--protocols: found it beside --pred"),
+        ({"no_flow": "x"}, "--no_flow: found it beside --pred, expected it beside --checkpoint"),
+        ({"split": "train"}, "--split: found it beside --pred"),
     ],
 )
 def test_faults_are_one_line(folder, tmp_path, options, message):

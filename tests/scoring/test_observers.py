@@ -17,8 +17,8 @@ from jaxtalk.metrics.sync import lip_sync_error, offset_distances
 from jaxtalk.nn.iresnet import IResNet
 from jaxtalk.nn.lpips import LPIPS
 from jaxtalk.nn.syncnet_cz import SyncNetCZ
-from jaxtalk.scoring import faces, observers
-from jaxtalk.training.checkpoint import load_weights, save_weights
+from jaxtalk.scoring import faces, metrics, observers
+from jaxtalk.training.checkpoint import digest, load_weights, save_weights
 from tests import random_variables
 from tests.scoring import small_clips as small
 
@@ -43,6 +43,12 @@ def test_public_lip_sync(tmp_path, monkeypatch):
     variables = save(tmp_path, "syncnet", net, inputs, fields)
     found = load("sync", syncnet=tmp_path)
     assert found.protocol == "syncnet_v2"
+    # Without landmarks it sees the centred square, which is another protocol.
+    for key in ("lse_d", "av_offset"):
+        assert metrics.protocol(key, {"sync": found}) == "lse/syncnet_v2/centred"
+        both = {"sync": found, "landmarks": small.OBSERVERS["landmarks"]}
+        assert metrics.protocol(key, both) == "lse/syncnet_v2"
+    assert found.weights == digest(load_weights(tmp_path)[0])
     images, audio = small.frames(7), small.sound(7)
     state, parts = None, []
     for piece in (images[:6], images[6:]):

@@ -2,6 +2,7 @@
 
 import html
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -104,6 +105,15 @@ def test_wrong_ratings_and_double_judges(study):
     path = write_ratings(study, "judge", {"ours": 6, "theirs": 1})
     with pytest.raises(SystemExit, match="found 6 for lip sync accuracy"):
         evaluate.main(["--mos", path, "--out", str(study)])
+    for stars in (True, 4.0, "4"):
+        path = write_ratings(study, "judge", {"ours": stars, "theirs": 1})
+        with pytest.raises(SystemExit, match=f"found {stars!r} for lip sync accuracy"):
+            evaluate.main(["--mos", path, "--out", str(study)])
+    path = write_ratings(study, "judge", {"ours": 5, "theirs": 1})
+    twice = json.loads(pathlib.Path(path).read_text())["ratings"]
+    again = write_ratings(study, "again", {"ours": 5, "theirs": 1}, ratings=[*twice, twice[0]])
+    with pytest.raises(SystemExit, match=f"found two ratings of {twice[0]['video']}, expected one"):
+        evaluate.main(["--mos", again, "--out", str(study)])
     path = write_ratings(study, "judge", {"ours": 5, "theirs": 1})
     with pytest.raises(SystemExit, match="of a judge whose ratings are there already"):
         evaluate.main(["--mos", path, path, "--out", str(study)])

@@ -8,7 +8,7 @@ import pytest
 from jaxtalk.core.errors import UserError
 from jaxtalk.metrics.landmarks import mouth_lmd
 from jaxtalk.metrics.protocols import NO_REFERENCE
-from jaxtalk.scoring import observers, score
+from jaxtalk.scoring import observers, score, summary
 from jaxtalk.scoring.metrics import METRICS
 from tests.scoring import small_clips as small
 
@@ -59,6 +59,8 @@ def test_frames_without_a_face_are_told():
     pred[20:25, 0, 0, 1] = 255
     record, _ = score.score_clip(small.clip(pred, real), FACES, small.OBSERVERS)
     assert record["notes"] == ["no face in 5 of 60 frames"]
+    swapped, _ = score.score_clip(small.clip(real, pred), FACES, small.OBSERVERS)
+    assert swapped["notes"] == ["no face in 5 of 60 frames of the target"]
     seen = np.r_[0:20, 25:60]
     expected = mouth_lmd(small.landmarks_of(pred[seen]), small.landmarks_of(real[seen])).mean()
     assert record["values"]["pred"]["m_lmd"] == pytest.approx(expected)
@@ -174,4 +176,50 @@ def test_memory_does_not_grow_with_the_clip():
 
 def test_image_metrics_of_the_table_are_those_of_the_protocols():
     assert {METRICS[key].protocol for key in score.FULL} >= {"psnr", "ssim/gauss11"}
-    assert set(NO_REFERENCE) == {"cpbd"}
+    assert set(NO_REFERENCE) == {METRICS["cpbd"].protocol}
+
+
+def refuses(*arguments):
+    raise UserError("needs another thing")
+
+
+def test_a_fault_of_one_observer_leaves_the_others():
+    keys = ("psnr", "csim", "m_lmd", "silence", "diversity", "lse_d", "fid")
+    seeing = small.OBSERVERS | {
+        "sync": observers.Observer("test", lambda x, points, state: (x[:, 0, 0], state), refuses),
+        "inception": observers.Observer(
+            "", lambda x, points, state: (x.mean((1, 2)).astype(np.float64), state)
+        ),
+    }
+    pred, real = small.frames(70, 1), small.frames(70, 2)
+    clip = small.clip(pred, real, seeds=(lambda: iter(pred),))
+    needing = {"csim": "identity", "m_lmd": "landmarks", "lse_d": "sync", "fid": "inception"}
+    for key, family in needing.items():
+        own = seeing | {family: observers.Observer("test", refuses, lambda *_: np.zeros((66, 3)))}
+        record, statistics = score.score_clip(clip, keys, own)
+        found = record["values"]["pred"]
+        assert found[key] == "needs another thing"
+        assert isinstance(found["psnr"], float)
+        assert bool(statistics) == (family != "inception")
+        if family == "landmarks":  # faces are not found
+            assert found["csim"] == found["diversity"] == found["lse_d"] == found[key]
+        else:
+            assert all(isinstance(found[k], float) for k in ("m_lmd", "silence", "diversity"))
+            assert family == "identity" or isinstance(found["csim"], float)
+    # SyncNet that sees, but cannot hear: what else hears goes on.
+    record, _ = score.score_clip(clip, keys, seeing)
+    assert record["values"]["pred"]["lse_d"] == "needs another thing"
+    assert isinstance(record["values"]["pred"]["silence"], float)
+
+
+def test_a_metric_that_no_clip_has_is_told_with_its_fault():
+    seeing = small.OBSERVERS | {name: observers.Observer("", refuses) for name in ("inception",)}
+    seeing["identity"] = observers.Observer("arcface", refuses)
+    clip = small.clip(small.frames(9, 1), small.frames(9, 2))
+    record, statistics = score.score_clip(clip, ("psnr", "csim", "fid"), seeing)
+    protocols = {"psnr": "psnr", "csim": "csim/arcface", "fid": "fid/inception-tf2048"}
+    made = summary.summarise(
+        [record], {}, statistics, protocols, seeing, paired=True, more_seeds=False
+    )
+    told = {key: metric["not_measured"] for key, metric in made["metrics"].items()}
+    assert told == {"psnr": "", "csim": "needs another thing", "fid": "needs another thing"}

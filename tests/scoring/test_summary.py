@@ -39,6 +39,7 @@ def records(shift=0.0):
                 "wrong_audio": {},
             },
             "seconds": {"image": 2.0, "all": 4.0},
+            "files": {"pred": f"p{i}", "target": f"t{i}"},
         }
         for i, value in enumerate(VALUES)
     ]
@@ -51,7 +52,8 @@ def make(shift=0.0, **values):
     made = summary.summarise(
         *(records(shift), {"bad": "the file is empty"}, found, PROTOCOLS, OBSERVERS), **arguments
     )
-    return {"title": "theirs", "command": "python -m jaxtalk.evaluate", **made}, found
+    of = {"title": "theirs", "command": "python -m jaxtalk.evaluate", "settings": {"pred": "x"}}
+    return {**of, **made}, found
 
 
 def test_means_intervals_and_rates():
@@ -96,6 +98,70 @@ def test_paired_test_against_a_baseline(tmp_path):
     assert "psnr/other" in summary.compare(made, baseline)["psnr"]["not_compared"]
     made["baseline"] = {"title": "ours", "metrics": found}
     assert "| PSNR | 2.000 | 2.000 .. 2.000 | 0.062 | 5 |" in report.markdown(made)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "other"),
+    [
+        ("protocol", "reconstruction", "motion"),
+        ("dataset", "one", "two"),
+        ("split", "test", "train"),
+        ("protocol", "reconstruction", None),
+    ],
+)
+def test_reports_of_other_clips_are_not_compared(key, value, other):
+    made, baseline = make()[0], make()[0]
+    summary.check_comparable(made, baseline)
+    made["settings"] = {key: value}
+    baseline["settings"] = {key: other} if other else {}
+    with pytest.raises(UserError, match=f"--baseline: .* {key} is {other or 'that of folders'}"):
+        summary.check_comparable(made, baseline)
+
+
+def test_reports_of_other_targets_are_not_compared():
+    made, baseline = make()[0], make()[0]
+    baseline["targets"]["c3"] = "other"
+    with pytest.raises(UserError, match=r"another real video in 1 of 5 clips .* such as c3"):
+        summary.check_comparable(made, baseline)
+    baseline = make()[0]
+    baseline["metrics"] = {"psnr": baseline["metrics"]["psnr"] | {"protocol": "psnr/other"}}
+    with pytest.raises(UserError, match="no metric of the same protocol in both"):
+        summary.check_comparable(made, baseline)
+
+
+def foreign():
+    for part in ("metrics", "clips", "targets", "settings"):
+        found = make()[0]
+        del found[part]
+        yield found
+    for key in ("name", "protocol", "better", "rows"):
+        found = make()[0]
+        del found["metrics"]["psnr"][key]
+        yield found
+    for change in (
+        {"rows": {"real": {}}},
+        {"rows": {"pred": {"value": 1.0}}},
+        {"rows": {"pred": {"value": "1", "interval": None}}},
+        {"rows": {"pred": {"value": 1.0, "interval": [1]}}},
+    ):
+        found = make()[0]
+        found["metrics"]["psnr"] |= change
+        yield found
+    for clip in ([], {"psnr": "20"}):
+        found = make()[0]
+        found["clips"]["c0"] = clip
+        yield found
+    yield make()[0] | {"metrics": {"psnr": 20.0}}
+
+
+@pytest.mark.parametrize("found", list(foreign()))
+def test_reports_of_another_form_are_refused(tmp_path, found):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(make()[0]))
+    assert summary.read_report(path)["clips"]
+    path.write_text(json.dumps(found))
+    with pytest.raises(UserError, match=r"--baseline: .*not in the form .*expected a report\.json"):
+        summary.read_report(path)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"claims": []}'])
@@ -171,6 +237,18 @@ def test_reports_side_by_side(tmp_path, capsys):
     assert "m_lmd" not in found
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("| PSNR"))
     assert "30.600 (" in line and "28.600 (" in line and "p = 0.062" in line
+    nothing = make()[0]
+    for metric in nothing["metrics"].values():
+        metric["rows"] = {}
+    (tmp_path / "report.json").write_text(json.dumps(nothing))
+    for first, second in ((f"none={tmp_path}", pairs[0]), (pairs[0], f"none={tmp_path}")):
+        with pytest.raises(SystemExit, match=r"--table: found no metric that .* have measured by"):
+            evaluate.main(["--table", first, second, "--out", str(tmp_path / "none")])
+    (tmp_path / "report.json").write_text(
+        json.dumps(nothing | {"settings": {"protocol": "motion"}})
+    )
+    with pytest.raises(SystemExit, match=r"--table other: .* protocol is motion"):
+        evaluate.main(["--table", pairs[0], f"other={tmp_path}", "--out", str(tmp_path / "none")])
     with pytest.raises(SystemExit, match="--table: found 1 report, expected 2"):
         evaluate.main(["--table", pairs[0], "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"--table: .* cannot be read"):
