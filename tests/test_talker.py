@@ -376,6 +376,10 @@ def test_bundle_joins_the_goal_with_the_networks_of_psp(workdir, talker, tmp_pat
         ({"box": (0, 0, 20, 30)}, "box: found 20 x 30 px, expected a square"),
         ({"box": (0, 0, 1e9, 1e9)}, "box: found .* far beyond the picture of 50 x 40 px"),
         ({"box": (0, 0, float("nan"), 1)}, "box: found .*nan"),
+        (
+            {"motion": np.zeros((4, 40, 50, 3), np.uint8), "motion_box": (0, 0, 20, 30)},
+            "motion_box: found 20 x 30 px, expected a square",
+        ),
         ({"seed": -1}, "seed: found -1"),
         ({"seed": 2**32}, "seed: found 4294967296"),
         ({"temperature": float("nan")}, "temperature: found nan"),

@@ -63,20 +63,26 @@ def audio_blocks(audio, block_samples):
 def motion_frames(motion, size, box=None):
     """uint8 [size, size, 3] frames of a motion source, one by one; the square `box` of each."""
     frames = read_video(motion) if is_path(motion) else checked_frames(motion, "motion", 4)
-    return (portrait_crop(frame, size, box) for frame in frames)
+
+    def crop(frame):
+        square = None if box is None else checked_box(box, frame.shape[:2], "motion_box")
+        return portrait_crop(frame, size, square)
+
+    return (crop(frame) for frame in frames)
 
 
-def checked_box(box, image_size):
-    """A square in or around a picture, as four floats."""
+def checked_box(box, image_size, field="box"):
+    """A square in or around a picture, as four floats; `field` is its name in errors."""
     corners = np.asarray(box, np.float64)
     if corners.shape != (4,) or not np.isfinite(corners).all():
-        raise UserError(f"box: found {box!r}, expected (x0, y0, x1, y1) in px")
+        raise UserError(f"{field}: found {box!r}, expected (x0, y0, x1, y1) in px")
     width, height = corners[2:] - corners[:2]
     if width < 1 or abs(width - height) > 0.01 * width:
-        raise UserError(f"box: found {width:g} x {height:g} px, expected a square")
+        raise UserError(f"{field}: found {width:g} x {height:g} px, expected a square")
     if abs(corners).max() > 3 * max(image_size):
         raise UserError(
-            f"box: found {box!r}, far beyond the picture of {image_size[1]} x {image_size[0]} px; "
+            f"{field}: found {box!r}, far beyond the picture of {image_size[1]} x "
+            f"{image_size[0]} px; "
             "expected a square around the face"
         )
     return tuple(corners.tolist())

@@ -124,13 +124,11 @@ def test_what_is_no_utterance_of_an_identity_is_reported(tmp_path):
 
 
 def test_a_list_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "root/test/mp4/id00017/abc").mkdir(parents=True)
-    (tmp_path / "root/test/mp4/id00017/abc/00001.mp4").touch()
-    (tmp_path / "root/vox2_meta.csv").mkdir()
-    with pytest.raises(
-        UserError, match=r"^/.*/root/vox2_meta.csv: is a directory; expected a file"
-    ):
-        corpora.build(Voxceleb2, tmp_path / "root", tmp_path / "data", options={"originals": ""})
+    (tmp_path / "vox/test/mp4/id00017/abc").mkdir(parents=True)
+    (tmp_path / "vox/test/mp4/id00017/abc/00001.mp4").touch()
+    (tmp_path / "vox/vox2_meta.csv").mkdir()
+    with pytest.raises(UserError, match=r"^/.*/vox/vox2_meta.csv: is a directory; expected a file"):
+        corpora.build(Voxceleb2, tmp_path / "vox", tmp_path / "data", options={"originals": ""})
 
 
 def test_validation_is_a_part_of_the_development_identities(tmp_path):
