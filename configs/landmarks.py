@@ -37,7 +37,7 @@ def stage_config(preset="demo"):
                 "detail_weight": 2.0,  # of the points of eyes and mouth, beside 1 of the others
                 "mouth_opening_weight": 0.5,
                 "eye_opening_weight": 1.0,
-                "pose_weight": 0.1,
+                "pose_weight": 0.5,
                 "eval_blur": 1.5 if demo else 6.0,  # px, of `error_blurred`
             }
         ),

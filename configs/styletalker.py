@@ -7,6 +7,8 @@
   python -m jaxtalk.train --config configs/styletalker.py:paper     the paper's sizes, VoxCeleb2
   python -m jaxtalk.train --config configs/styletalker.py:no_flow   ablation: no normalising flow
   python -m jaxtalk.train --config configs/styletalker.py:no_sync   ablation: no sync loss
+                                                                    (bundle_no_flow,
+                                                                    bundle_no_sync: as bundle)
 
 Demo: 2 CPU cores, a few minutes for this stage, 64 pixels, the embedded corpus.
 Paper: 256 pixels; codes of 128 frames, 15 of them synthesised per step. Neither the batch size nor
@@ -21,13 +23,16 @@ times as fast as the others, learn from the codes alone (both 0 in the paper pre
 learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of LPIPS
 instead of 3, as 8 pixels are too few for its trunk; a sync loss that weighs .5, as in so few steps
 .1 moves the lips little; `model.block.relative_motion`: the posterior sees motion as the change
-since the first frame; and `model.joint_prior`: drawn one by one, as the paper has it, the eight
-style vectors move apart (see `jaxtalk.systems.styletalker.model`).
+since the first frame; `model.joint_prior`: drawn one by one, as the paper has it, the eight style
+vectors move apart; and `model.lip_styles`: the posterior does not see the style that the demo's
+encoder keeps for the lips (see `jaxtalk.systems.styletalker.model`).
 """
 
 from ml_collections import ConfigDict
 
 from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
+
+ABLATIONS = ("no_flow", "no_sync")
 
 
 def stage_config(preset="demo"):
@@ -47,11 +52,13 @@ def stage_config(preset="demo"):
                 "num_blocks": 8,
                 "num_flow_steps": 2 if demo else 4,
                 "joint_prior": demo,
+                # Those that the demo's encoder keeps for the lips.
+                "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
                 # Motion in the codes of the demo's encoder is of this size.
-                "code_unit": 0.05 if demo else 1.0,
+                "code_unit": encoder.anchor_scale if demo else 1.0,
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
-                    "z_dim": 16 if demo else 32,
+                    "z_dim": 8 if demo else 32,
                     "motion_width": 48 if demo else 128,
                     "motion_dim": 32,
                     "audio_dim": 32,
@@ -117,8 +124,9 @@ def stage_config(preset="demo"):
 
 
 def get_config(arg="demo"):
-    """The recipe; arg: "demo", "scratch", "bundle", "paper", "no_flow" or "no_sync"."""
-    choices = ("demo", "scratch", "bundle", "paper", "no_flow", "no_sync")
+    """The recipe; arg: "demo", "scratch", "bundle", "paper", "no_flow", "no_sync",
+    "bundle_no_flow" or "bundle_no_sync"."""
+    choices = ("demo", "scratch", "bundle", "paper", *ABLATIONS, *(f"bundle_{a}" for a in ABLATIONS))
     if arg not in choices:
         raise ValueError(f"styletalker: found {arg!r}, expected one of {choices}")
     preset = "paper" if arg == "paper" else "demo"
@@ -130,12 +138,12 @@ def get_config(arg="demo"):
         "syncnet": syncnet.stage_config(preset),
         "styletalker": stage_config(preset),
     }
-    if arg == "no_flow":
+    if arg.endswith("no_flow"):
         stages["styletalker"].model.num_flow_steps = 0
-    if arg == "no_sync":
+    if arg.endswith("no_sync"):
         stages["styletalker"].loss.sync_weight = 0.0
         del stages["syncnet"]
-    if arg == "bundle":
+    if arg.startswith("bundle"):
         return _bundle_recipe(preset, stages)
     return common.recipe(preset, stages, use_bundle=preset == "demo" and arg != "scratch")
 

@@ -42,6 +42,8 @@ from jaxtalk.training.checkpoint import digest, has_weights, load_weights
 
 BUNDLE = pathlib.Path(__file__).parent / "bundle" / "demo"
 STAGE = "styletalker"
+# What comes with the repository -> its folder there: the small demo model, and its ablations.
+BUNDLED = {"bundle": STAGE, "bundle:no_flow": "no_flow", "bundle:no_sync": "no_sync"}
 NETWORKS = ("encoder", "generator", "styletalker")
 BLOCK_FRAMES = 8
 MAX_BOUNCE_FRAMES = 250  # of a motion clip that is shorter than the speech
@@ -84,7 +86,7 @@ class Talker:
 
     @classmethod
     def load(cls, checkpoint):
-        """From a work directory, a directory of weights, or "bundle" (the small demo model).
+        """From a work directory, a directory of weights, or a name of `BUNDLED`.
 
         Raises:
           UserError: no weights there, weights of something else, or of another configuration
@@ -92,9 +94,9 @@ class Talker:
         """
         if not is_path(checkpoint):
             raise UserError(f"checkpoint: found {checkpoint!r}, expected a directory or 'bundle'")
-        if os.fspath(checkpoint) == "bundle":
-            directory = BUNDLE
-            variables, config = _load_bundle()
+        if os.fspath(checkpoint) in BUNDLED:
+            directory = BUNDLE / BUNDLED[os.fspath(checkpoint)]
+            variables, config = _load_bundled(directory)
         else:
             directory = find_weights(checkpoint)
             variables, config = load_weights(directory)
@@ -253,15 +255,15 @@ def find_weights(checkpoint):
     )
 
 
-def _load_bundle():
+def _load_bundled(directory):
     """As `load_weights`: the goal's own network with the encoder and generator of the psp stage."""
-    if not all(has_weights(BUNDLE / name) for name in (STAGE, "psp")):
+    if not all(has_weights(path) for path in (directory, BUNDLE / "psp")):
         raise UserError(
-            f"checkpoint: found no weights of StyleTalker in the bundle ({BUNDLE}), expected those "
-            "of the demo; train it with `python -m jaxtalk.train --config configs/styletalker.py "
+            f"checkpoint: found no weights of StyleTalker in the bundle ({directory}), expected "
+            "those of the demo; train it with `python -m jaxtalk.train --config configs/styletalker.py "
             "--workdir runs/demo` and give `--checkpoint runs/demo`"
         )
-    variables, config = load_weights(BUNDLE / STAGE)
+    variables, config = load_weights(directory)
     return {**load_weights(BUNDLE / "psp")[0], **variables}, config
 
 

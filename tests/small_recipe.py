@@ -34,7 +34,13 @@ VALUES = {
             "discriminator": {"resolution": SIZE, "channel_base": 128, "channel_max": 4},
         }
     },
-    "psp": {"model": {**AUTOENCODER, "num_motion_styles": 3}},
+    "psp": {
+        "model": {
+            **AUTOENCODER,
+            "num_motion_styles": 3,
+            "anchors": {"brows": 0, "eye_opening": 1, "mouth_opening": 2, "mouth_width": 2},
+        }
+    },
     "syncnet": {
         "model": {"image_size": SIZE, **SYNCNET},
         "loss": {"num_anchors": 3},
@@ -46,6 +52,7 @@ VALUES = {
             "num_ws": NUM_WS,
             "w_dim": W_DIM,
             "num_blocks": 3,
+            "lip_styles": (2,),
             "num_flow_steps": 1,
             "audio": {"width": 2, "output_dim": 4},
             "block": {"z_dim": 4, "motion_width": 8, "lstm_width": 8, "smoothing_width": 8},

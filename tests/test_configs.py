@@ -14,7 +14,8 @@ from jaxtalk.core.batch import example_batch
 NAMES = sorted(p.stem for p in pathlib.Path(configs.__path__[0]).glob("*.py"))
 NAMES = [name for name in NAMES if name not in ("__init__", "common")]
 PRESETS = ("demo", "paper")
-OTHER_ARGS = {"psp": ("scratch",), "styletalker": ("scratch", "bundle", "no_flow", "no_sync")}
+ABLATIONS = ("no_flow", "no_sync", "bundle_no_flow", "bundle_no_sync")
+OTHER_ARGS = {"psp": ("scratch",), "styletalker": ("scratch", "bundle", *ABLATIONS)}
 RECIPES = [(name, arg) for name in NAMES for arg in PRESETS + OTHER_ARGS.get(name, ())]
 
 # Parameters and statistics, as counted in the public PyTorch networks (without their counters of
@@ -54,6 +55,7 @@ SHRUNK = {
             "generator": {"resolution": 32, **GENERATOR},
             "encoder": {"num_styles": 5, "w_dim": 8, "width": 2, "coarse": 1, "middle": 2},
             "num_motion_styles": 3,
+            "anchors": {"brows": 0, "eye_opening": 1, "mouth_opening": 2, "mouth_width": 2},
             "lpips_width": 2,
             "arcface": {"width": 2, "embedding_dim": 8, "image_size": 16},
         }
@@ -116,7 +118,8 @@ def test_recipe_is_complete(name, arg):
     recipe.lock()
     assert recipe.stages[-1] == name
     assert recipe.preset == ("paper" if arg == "paper" else "demo")
-    assert recipe.use_bundle == (name in OTHER_ARGS and arg not in ("paper", "scratch", "bundle"))
+    on_its_own = arg in ("paper", "scratch") or arg.startswith("bundle")
+    assert recipe.use_bundle == (name in OTHER_ARGS and not on_its_own)
     made = set()
     for stage_name in recipe.stages:
         values = recipe[stage_name]

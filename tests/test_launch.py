@@ -139,13 +139,26 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
     done = bash("launch/train_bundle.sh", option, cwd=folder, PYTHON=python)
     assert done.returncode == 0, done.stderr
     lines = (folder / "log").read_text().splitlines()
-    trained = [line.split("-m ", 1)[1] for line in lines if "jaxtalk.train" in line]
-    recipe = "jaxtalk.train --config configs/styletalker.py:bundle --workdir runs/bundle"
-    assert trained == [f"{recipe} --stage landmarks {option}", f"{recipe} {option}"]
+    trained = [line.split("-m jaxtalk.train ", 1)[1] for line in lines if "jaxtalk.train" in line]
+    presets = {"bundle": "full", "bundle_no_flow": "no_flow", "bundle_no_sync": "no_sync"}
+    begins = [
+        f"--config configs/styletalker.py:{preset} --workdir runs/bundle/{name} "
+        "--config.dataset.codes_dir=runs/bundle/codes "
+        for preset, name in presets.items()
+    ]
+    frozen = [
+        f"--config.pretrained.{stage}=runs/bundle/full/{stage}/weights"
+        for stage in ("perceptual", "arcface", "psp", "syncnet")
+    ]
+    assert trained == [
+        begins[0] + f"--stage landmarks {option}",
+        begins[0] + option,
+        begins[1] + " ".join([*frozen, option]),
+        begins[2] + " ".join([*frozen[:3], option]),
+    ]
     build = "tfds_builders.procedural_heads.build"
     assert modules_run(folder)[2:] == [
-        *(build, build, "jaxtalk.train", "jaxtalk.train", "jaxtalk.bundle.make"),
-        *(build, "jaxtalk.evaluate"),
+        *(build, build, *["jaxtalk.train"] * 4, "jaxtalk.bundle.make", build, "jaxtalk.evaluate"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import jax
 import numpy as np
 import pytest
 
@@ -357,6 +358,11 @@ def test_bundle_joins_the_goal_with_the_networks_of_psp(workdir, talker, tmp_pat
         Talker.load("bundle")
     save_weights(tmp_path / "styletalker", goal, config)
     assert Talker.load("bundle").name == talker.name
+    with pytest.raises(UserError, match=r"in the bundle \(.*no_flow\)"):
+        Talker.load("bundle:no_flow")
+    ablation = jax.tree.map(lambda leaf: leaf + 1, goal)
+    save_weights(tmp_path / "no_flow", ablation, config)
+    assert Talker.load("bundle:no_flow").name != talker.name
 
 
 # Arguments

@@ -35,6 +35,7 @@ def recipe():
             "channel_max": 8,
         }
     )
+    model.lip_styles = (2,)
     model.encoder.update({"num_styles": 8, "w_dim": 8, "width": 4})
     model.audio.update({"width": 4, "output_dim": 16})
     model.block.update(

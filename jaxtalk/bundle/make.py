@@ -1,12 +1,13 @@
 """Takes the weights of a finished demo run into the bundle; `launch/train_bundle.sh` calls it.
 
   python -m jaxtalk.train --config configs/styletalker.py:bundle --workdir runs/bundle
-  python -m jaxtalk.bundle.make --workdir runs/bundle --note "..."
+  python -m jaxtalk.bundle.make --workdir runs/bundle --no_flow runs/no_flow --no_sync runs/no_sync
 
 Writes jaxtalk/bundle/<preset>/<stage>/weights.npz for each finished stage of the run, floats in
 half precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: for each stage its
 size, seed, corpus, steps, hours of training and last scores on held-out clips; the commit, the
-machine and the note. Stages that the run did not train itself but took from the bundle stay as they
+machine and the note. Of the ablations, runs that took the same frozen weights, it keeps StyleTalker's
+own stage as `no_flow` and `no_sync`. Stages that the run did not train itself but took from the bundle stay as they
 are. All else that is there is replaced, once all is known to be small enough. Left behind are the
 discriminator of the image generator, which no later stage takes, and in StyleTalker's own stage the
 encoder and the generator, which are those of the psp stage.
@@ -29,7 +30,8 @@ from jaxtalk.core.errors import UserError
 from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_weights
 
 BUNDLE = pathlib.Path(__file__).parent
-LEFT_BEHIND = {"stylegan3": ("discriminator",), "styletalker": ("encoder", "generator")}
+STAGE = "styletalker"
+LEFT_BEHIND = {"stylegan3": ("discriminator",), STAGE: ("encoder", "generator")}
 MAX_MEGABYTES = 12.0
 PLACES = {"data_dir": "data", "codes_dir": ""}  # fields of the dataset, and what they are unset
 
@@ -117,26 +119,61 @@ def kept_stages(finished, bundle):
     return sorted(kept)
 
 
-def make(workdir, bundle=BUNDLE, note=""):
-    """Writes the bundle of `workdir` under `bundle`; returns the card.
+def ablations_of(directories, finished):
+    """{name: directory of its stage} of the ablations, checked.
+
+    Args:
+      directories: {name: work directory, or None}.
+      finished: `finished.json` of each stage of the run.
 
     Raises:
-      UserError: no finished stage there, stages that were trained on others than the bundle's, or
-        the bundle would be too large.
+      UserError: StyleTalker is not finished there, or was trained on other weights than the run's.
+    """
+    run = next((path for path in finished if path.parent.name == STAGE), None)
+    stages = {name: pathlib.Path(path) / STAGE for name, path in directories.items() if path}
+    for name, stage in stages.items():
+        note = stage / "finished.json"
+        if run is None or not note.exists():
+            where = stage if run else "the run"
+            raise UserError(f"--{name}: found no finished {STAGE} in {where}; train it to its end")
+        own, others = (json.loads(path.read_text()).get("frozen", {}) for path in (run, note))
+        differing = [key for key in sorted(others) if others[key] != own.get(key)]
+        if differing:
+            raise UserError(
+                f"--{name}: {stage} was trained on other weights of {', '.join(differing)} than "
+                "the run; train both on the same"
+            )
+    return stages
+
+
+def make(workdir, bundle=BUNDLE, note="", ablations=None):
+    """Writes the bundle of `workdir` under `bundle`; returns the card.
+
+    Args:
+      workdir: of the run.
+      bundle: folder that the preset's folder is in.
+      note: how it was made, for the card.
+      ablations: {"no_flow", "no_sync": work directory or None}; without one, the bundle is, too.
+
+    Raises:
+      UserError: no finished stage there, stages that were trained on others than the bundle's,
+        ablations that were trained on others than the run's, or the bundle would be too large.
     """
     finished = sorted(pathlib.Path(workdir).glob("*/finished.json"))
     if not finished:
         raise UserError(f"--workdir: found no finished stage in {workdir}, expected a trained run")
+    taken_from = {path.parent.name: path.parent for path in finished}
+    taken_from |= ablations_of(ablations or {}, finished)
     bundle.mkdir(parents=True, exist_ok=True)
     _, config = load_weights(finished[0].parent / "weights")
     old, stages = bundle / config.preset, {}
     kept = kept_stages(finished, old)
     with tempfile.TemporaryDirectory(prefix=".", dir=bundle) as temporary:
         new = pathlib.Path(temporary) / "new"
-        for stage_directory in (path.parent for path in finished):
+        for name, stage_directory in taken_from.items():
             variables, config = load_weights(stage_directory / "weights")
-            name = stage_directory.name
-            taken = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(name, ())}
+            left_behind = LEFT_BEHIND.get(stage_directory.name, ())
+            taken = {k: v for k, v in variables.items() if k not in left_behind}
             save_weights(new / name, halved(taken), portable(config), compressed=True)
             stages[name] = {
                 **{"seed": config.seed, "corpus": config.dataset.name},
@@ -169,10 +206,13 @@ def main(argv=None):
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m jaxtalk.bundle.make", description=__doc__)
     parser.add_argument("--workdir", required=True, help="of the finished run")
+    parser.add_argument("--no_flow", help="work directory of configs/styletalker.py:no_flow")
+    parser.add_argument("--no_sync", help="work directory of configs/styletalker.py:no_sync")
     parser.add_argument("--note", default="", help="how it was made, for the card")
     args = parser.parse_args(argv)
     try:
-        card = make(args.workdir, note=args.note)
+        ablations = {"no_flow": args.no_flow, "no_sync": args.no_sync}
+        card = make(args.workdir, note=args.note, ablations=ablations)
     except UserError as error:
         sys.exit(f"error: {error}")
     for name, row in card["stages"].items():

@@ -10,7 +10,8 @@
 | `audio`        | [B, excerpt_samples(T)] | int16   | 16 kHz mono, see `jaxtalk.ops.mel`         |
 | `landmarks`    | [B, 68, 2]              | float32 | -1 left or top edge, 1 right or bottom;    |
 |                |                         |         | [B, 2, 68, 2] of pairs of frames           |
-| `pose`         | [B, 6]                  | float32 | yaw, pitch, roll in rad; x, y, z in cm     |
+| `pose`         | [B, 6]                  | float32 | yaw, pitch, roll in rad; x, y, z in cm;    |
+|                |                         |         | [B, 2, 6] of pairs of frames               |
 | `expression`   | [B, 64]                 | float32 | coefficients of the corpus' own basis      |
 | `speaker_id`   | [B]                     | int32   | dense index inside the training split      |
 """

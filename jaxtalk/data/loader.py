@@ -3,7 +3,7 @@
 `data.kind` says what an example is (see `jaxtalk.data.transforms` and `jaxtalk.core.batch`):
 
   "frames"  a random frame of a clip, with its annotations
-  "pairs"   two random frames of a clip, with their landmarks
+  "pairs"   two random frames of a clip, with their landmarks and poses
   "clips"   `data.clip_frames` consecutive frames and their sound
   "codes"   cached style codes of `data.clip_frames` frames, their sound, and `data.window_frames`
             real frames among them
@@ -27,7 +27,7 @@ from jaxtalk.data.source import open_corpus, size_bytes
 
 _FIELDS = {
     "frames": ("video", "landmarks", "pose", "expression", "speaker_id"),
-    "pairs": ("video", "landmarks"),
+    "pairs": ("video", "landmarks", "pose"),
     "clips": ("video", "audio", "av_offset_frames"),
     "codes": ("video", "audio", "av_offset_frames"),
 }

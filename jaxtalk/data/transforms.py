@@ -30,11 +30,14 @@ def random_frame(clip, rng):
 
 
 def random_pair(clip, rng):
-    """Two frames, drawn independently, `video` of length 2, and their `landmarks`, if any."""
+    """Two frames, drawn independently, `video` of length 2, and their `landmarks` and `pose`, if
+    the clip has them."""
     indices = rng.integers(num_frames(clip["video"]), size=2)
     example = {"video": decode_frames(clip["video"], indices)}
     if "landmarks" in clip:
         example["landmarks"] = _over_picture(clip["landmarks"][indices], example["video"][0])
+    if "pose" in clip:
+        example["pose"] = clip["pose"][indices]
     return example
 
 

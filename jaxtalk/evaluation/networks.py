@@ -20,7 +20,7 @@ from jaxtalk.nn.arcface import IRSE50, face_crop
 from jaxtalk.nn.landmark_regressor import LandmarkRegressor
 from jaxtalk.nn.syncnet import SyncNet
 from jaxtalk.ops.mel import mel_windows
-from jaxtalk.talker import BUNDLE, find_weights
+from jaxtalk.talker import BUNDLE, BUNDLED, find_weights
 from jaxtalk.training.checkpoint import has_weights, load_config, load_weights
 
 STAGES = ("arcface", "landmarks", "syncnet")
@@ -75,7 +75,7 @@ def find_stages(checkpoint, landmarks=None, stages=STAGES):
 
 def _places(checkpoint, name):
     """Where the recipe of a checkpoint finds a stage, the first choice first."""
-    if os.fspath(checkpoint) == "bundle":
+    if os.fspath(checkpoint) in BUNDLED:
         return [BUNDLE / name]
     config = load_config(find_weights(checkpoint))
     named, own = config.pretrained.get(name, ""), pathlib.Path(checkpoint) / name / "weights"

@@ -11,6 +11,7 @@ from jaxtalk.training import recipe
 from jaxtalk.training.checkpoint import load_weights
 
 STAGES = ("perceptual", "arcface", "stylegan3", "psp", "syncnet", "landmarks", "styletalker")
+ABLATIONS = ("no_flow", "no_sync")
 FROZEN = ("perceptual", "arcface", "psp", "syncnet")
 
 
@@ -20,7 +21,7 @@ def shapes(tree):
 
 def test_it_is_small():
     files = [file for file in (make.BUNDLE / "demo").rglob("*") if file.is_file()]
-    assert len(files) == 1 + len(STAGES), "the stages and a card"
+    assert len(files) == 1 + len(STAGES) + len(ABLATIONS), "the stages and a card"
     assert sum(file.stat().st_size for file in files) < make.MAX_MEGABYTES * 1e6
 
 
@@ -48,9 +49,21 @@ def test_weights_are_those_of_the_config(name):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
 
 
-def test_it_talks():
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_ablations_are_those_of_the_config(name):
+    saved = load_weights(make.BUNDLE / "demo" / name)[1].styletalker
+    full, expected = (
+        styletalker.get_config(arg).styletalker for arg in ("bundle", f"bundle_{name}")
+    )
+    assert saved.model == expected.model
+    assert saved.loss.sync_weight == expected.loss.sync_weight
+    assert (saved.model, saved.loss.sync_weight) != (full.model, full.loss.sync_weight)
+
+
+@pytest.mark.parametrize("checkpoint", ["bundle", *(f"bundle:{name}" for name in ABLATIONS)])
+def test_it_talks(checkpoint):
     """Frames follow the sound, and the portrait."""
-    talker = Talker.load("bundle")
+    talker = Talker.load(checkpoint)
     rng = np.random.default_rng(0)
     speech = (0.2 * rng.standard_normal(8 * 640)).astype(np.float32)
     portraits = [np.full((64, 64, 3), level, np.uint8) for level in (60, 200)]

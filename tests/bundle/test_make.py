@@ -126,6 +126,45 @@ def test_stages_that_the_run_took_from_the_bundle_are_kept(run, tmp_path):
     assert sorted(os.listdir(old)) == ["arcface", "card.json", "psp"]
 
 
+@pytest.fixture
+def ablation(run, tmp_path):
+    """A run without the flow, on the frozen weights of the run."""
+    shutil.copytree(run / "styletalker", tmp_path / "no_flow/styletalker")
+    for stage in (run, tmp_path / "no_flow"):
+        note = {"num_steps": 6, "frozen": {"psp": "a", "syncnet": "b"}}
+        (stage / "styletalker/finished.json").write_text(json.dumps(note))
+    for name in ("psp", "syncnet"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    return tmp_path / "no_flow"
+
+
+def test_ablations_come_with_the_run(run, ablation, tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "kept_stages", lambda finished, bundle: [])
+    card = make.make(run, tmp_path / "bundle", ablations={"no_flow": ablation, "no_sync": None})
+    assert "no_sync" not in card["stages"]
+    assert card["stages"]["no_flow"]["eval/loss"] == 1.0
+    kernels = [
+        load_weights(tmp_path / "bundle/demo" / name)[0]["styletalker"]["params"]["kernel"]
+        for name in ("styletalker", "no_flow")
+    ]
+    np.testing.assert_array_equal(*kernels)
+    assert list(load_weights(tmp_path / "bundle/demo/no_flow")[0]) == ["styletalker"]
+
+
+@pytest.mark.parametrize("frozen", [None, {"psp": "c", "syncnet": "b"}])
+def test_ablations_of_other_weights_are_refused(run, ablation, tmp_path, frozen):
+    note = ablation / "styletalker/finished.json"
+    if frozen is None:
+        note.unlink()
+        expected = "--no_flow: found no finished styletalker"
+    else:
+        note.write_text(json.dumps({"num_steps": 6, "frozen": frozen}))
+        expected = "trained on other weights of psp than the run"
+    with pytest.raises(UserError, match=expected):
+        make.make(run, tmp_path / "bundle", ablations={"no_flow": ablation})
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_no_finished_stage(tmp_path):
     with pytest.raises(UserError, match="no finished stage"):
         make.make(tmp_path, tmp_path / "bundle")

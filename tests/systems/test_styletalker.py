@@ -31,6 +31,7 @@ def small_config():
     config.model.update(
         {"image_size": PIXELS, "num_ws": 8, "w_dim": 8, "num_blocks": 6, "num_flow_steps": 1}
     )
+    config.model.lip_styles = (4,)
     config.model.lpips_width = 2
     config.model.audio.update({"width": 2, "output_dim": 4})
     config.model.block.update(
@@ -200,6 +201,14 @@ def test_windows_that_do_not_fit_are_refused(window_frames):
     config = small_config()
     config.data.window_frames = window_frames
     with pytest.raises(ValueError, match=rf"window_frames: found {window_frames}, expected 5 .*8"):
+        make(config)
+
+
+@pytest.mark.parametrize("styles", [(6,), (0, -1)])
+def test_lips_in_a_style_that_is_not_edited_are_refused(styles):
+    config = small_config()
+    config.model.lip_styles = styles
+    with pytest.raises(ValueError, match=r"lip_styles: found .*, expected numbers from 0 to 5"):
         make(config)
 
 

@@ -85,6 +85,21 @@ def test_stream_by_the_prior_equals_the_whole(clip, block_fn):
     assert np.abs(found - other).max() > 0.1
 
 
+def test_lips_do_not_follow_the_motion_source(clip):
+    """Its styles for the lips change nothing, any other one does."""
+    config, variables, mel, w, key = clip
+    assert config.model.lip_styles == (6,)
+
+    @jax.jit
+    def driven(motion_w):
+        return generate.generate_clip(config, variables, w[:, 0], mel, key, motion_w=motion_w)
+
+    for style, matters in ((6, False), (5, True)):
+        other = w.copy()
+        other[:, 1:, style] += 1.0
+        assert (np.abs(driven(other) - driven(w)).max() > 1e-3) == matters
+
+
 @pytest.mark.parametrize("with_motion", [False, True])
 def test_stream_does_not_depend_on_the_cuts(clip, block_fn, with_motion):
     whole = streamed(block_fn, clip, [], with_motion=with_motion)

@@ -52,7 +52,7 @@ CONFIGS = [
         description="64 px, more speakers to train on; the held-out clips are those of demo_64.",
         size=64,
         splits={
-            "train": SplitSize(1500, 1, 32),
+            "train": SplitSize(1200, 1, 75),
             "validation": SplitSize(8, 1, 100),
             "test": SplitSize(12, 2, 100),
         },

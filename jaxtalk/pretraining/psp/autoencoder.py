@@ -4,7 +4,8 @@ A generator from adversarial training is ordered by itself: its first styles hol
 its last ones colour and texture, and StyleTalker edits the first only. An autoencoder has no such
 order, the motion of the mouth may hide in any style. So each frame is decoded from its own first
 `num_motion_styles` styles and the remaining ones of another frame of its clip: what those carry
-must be the same in both frames, and all that moves must be in the first.
+must be the same in both frames, and all that moves must be in the first; where there, `anchors`
+says.
 """
 
 import jax
@@ -18,6 +19,7 @@ from jaxtalk.core.stage import Stage
 from jaxtalk.core.state import TrainState, ema_update
 from jaxtalk.nn.stylegan3 import w_avg
 from jaxtalk.ops.landmarks import MIRRORED, NUM_LANDMARKS
+from jaxtalk.pretraining.psp.anchors import motion_errors
 from jaxtalk.pretraining.psp.model import make_networks, make_terms
 
 NETWORKS = ("encoder", "generator")
@@ -34,6 +36,17 @@ def autoencoder_stage(config):
     }
     image_shape = (model.image_size, model.image_size, 3)
 
+    def motion_terms(offsets, landmarks, pose):
+        """`motion_errors` of the codes [B * 2, num_ws, w_dim] of pairs."""
+        return motion_errors(
+            model.anchors,
+            model.anchor_scale,
+            offsets=offsets.reshape(-1, 2, *offsets.shape[1:]),
+            landmarks=landmarks,
+            pose=pose,
+            num_styles=model.num_motion_styles,
+        )
+
     def init(rng, frozen):
         variables = {
             "encoder": encoder.init(rng, jnp.zeros((1, *image_shape))),
@@ -45,7 +58,7 @@ def autoencoder_stage(config):
 
     def train_step(state, frozen, batch, rng, *, flags):
         del flags
-        pairs, landmarks = mirrored(rng, batch["video"], batch["landmarks"])
+        pairs, landmarks, pose = mirrored(rng, batch["video"], batch["landmarks"], batch["pose"])
         real = to_unit(as_batch(pairs))
 
         def loss_fn(params):
@@ -68,7 +81,9 @@ def autoencoder_stage(config):
                 frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(landmarks)
             )
             metrics = {name: value.mean() for name, value in values.items()}
-            return metrics["loss"], (stats, metrics)
+            moved = {k: v.mean() for k, v in motion_terms(offsets, landmarks, pose).items()}
+            metrics["loss"] += sum(config.loss[f"{k}_weight"] * v for k, v in moved.items())
+            return metrics["loss"], (stats, metrics | moved)
 
         grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params)
         params, opt_state = {}, {}
@@ -96,7 +111,8 @@ def autoencoder_stage(config):
         values = terms(
             frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(batch["landmarks"])
         )
-        return {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
+        values = {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
+        return values | motion_terms(offsets, batch["landmarks"], batch["pose"])
 
     def preview(state, frozen, batch, rng):
         """Frames beside their reconstructions."""
@@ -115,6 +131,7 @@ def autoencoder_stage(config):
         batch_spec={
             "video": ((2, *image_shape), np.uint8),
             "landmarks": ((2, NUM_LANDMARKS, 2), np.float32),
+            "pose": ((2, 6), np.float32),
         },
         init=init,
         train_step=train_step,
@@ -122,7 +139,7 @@ def autoencoder_stage(config):
         preview=preview,
         export=export,
         exports=("encoder", "generator"),
-        summary=("lpips", "l2", "id"),
+        summary=("lpips", "l2", "id", "anchor"),
     )
 
 
@@ -131,12 +148,14 @@ def as_batch(pairs):
     return pairs.reshape(-1, *pairs.shape[2:])
 
 
-def mirrored(rng, video, landmarks):
-    """Half of the pairs, left for right: [B, 2, H, W, 3] and [B, 2, 68, 2] in [-1, 1]."""
+def mirrored(rng, video, landmarks, pose):
+    """Half of the pairs, left for right: [B, 2, H, W, 3], [B, 2, 68, 2] in [-1, 1], [B, 2, 6]."""
     flip = jax.random.bernoulli(rng, 0.5, (len(video), 1, 1, 1))
     turned = landmarks[:, :, MIRRORED] * jnp.array([-1.0, 1.0])
     video = jnp.where(flip[..., None], video[:, :, :, ::-1], video)
-    return video, jnp.where(flip, turned, landmarks)
+    # Yaw, roll and x change sides.
+    pose = jnp.where(flip[..., 0], pose * jnp.array([-1.0, 1.0, -1.0, -1.0, 1.0, 1.0]), pose)
+    return video, jnp.where(flip, turned, landmarks), pose
 
 
 def swap_styles(styles, *, num_own):

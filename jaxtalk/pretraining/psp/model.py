@@ -32,9 +32,9 @@ def make_terms(config):
     """terms(frozen, *, real, fake, offsets, landmarks=None) -> name -> [B], eq. 20.
 
     `l2`, `lpips`, `id` and `w_norm` come without weights, `loss` is their weighted sum. `w_norm`
-    is the Euclidean norm of all offsets of an image, as in the reference. Where
-    `loss.features_weight` is not 0, there is also `features`, the squared error around eyes and
-    mouth (a deviation), for which it takes the landmarks of the real images.
+    is the Euclidean norm of all offsets of an image, as in the reference. Where their weights are
+    not 0, there are also `eyes` and `mouth`, the squared error around them (a deviation), for which
+    it takes the landmarks of the real images.
     """
     model, weights = config.model, config.loss
     dtype = jnp.dtype(model.dtype)
@@ -55,24 +55,24 @@ def make_terms(config):
             ),
             "w_norm": jnp.linalg.norm(offsets.reshape(offsets.shape[0], -1), axis=-1),
         }
-        if weights.features_weight:
-            mask = feature_mask(landmarks, model.image_size)
-            error = jnp.square(fake - real).mean(axis=-1) * mask
-            values["features"] = error.sum(axis=(1, 2)) / jnp.maximum(mask.sum(axis=(1, 2)), 1e-6)
+        for name, points in (("eyes", EYES), ("mouth", MOUTH)):
+            if weights[f"{name}_weight"]:
+                mask = feature_mask(landmarks[:, points], model.image_size)
+                error = jnp.square(fake - real).mean(axis=-1) * mask
+                values[name] = error.sum(axis=(1, 2)) / jnp.maximum(mask.sum(axis=(1, 2)), 1e-6)
         loss = sum(weights[f"{name}_weight"] * value for name, value in values.items())
         return {"loss": loss, **values}
 
     return terms
 
 
-def feature_mask(landmarks, size):
-    """Where eyes and mouth are: [B, 68, 2] in [-1, 1] -> [B, size, size].
+def feature_mask(points, size):
+    """Where a feature of a face is: its landmarks [B, K, 2] in [-1, 1] -> [B, size, size].
 
-    1 at each of their points, a Gaussian of size / 32 px around it; nowhere in an image whose
+    1 at each of the points, a Gaussian of size / 32 px around it; nowhere in an image whose
     landmarks are not known (NaN).
     """
     centres = (jnp.arange(size) + 0.5) * (2 / size) - 1
-    points = landmarks[:, np.concatenate([EYES, MOUTH])]
     across = jnp.square(centres - points[..., :1])[:, :, None]  # [B, K, 1, size]
     along = jnp.square(centres - points[..., 1:])[..., None]
     mask = jnp.exp(-(across + along) * (16**2 / 2)).max(axis=1)

@@ -30,9 +30,15 @@ def make(config):
     Networks: "styletalker" (averaged) and "discriminator".
 
     Raises:
-      ValueError: a window of frames that is longer than the clip, or too short for the sync loss.
+      ValueError: a window of frames that is longer than the clip, or too short for the sync loss;
+        a style for the lips that is not edited.
     """
     model, data = config.model, config.data
+    if not all(0 <= style < model.num_blocks for style in model.lip_styles):
+        raise ValueError(
+            f"model.lip_styles: found {tuple(model.lip_styles)}, expected numbers from 0 to "
+            f"{model.num_blocks - 1} (model.num_blocks - 1)"
+        )
     if not NUM_FRAMES <= data.window_frames <= data.clip_frames:
         raise ValueError(
             f"data.window_frames: found {data.window_frames}, expected {NUM_FRAMES} (frames that "

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jaxtalk.nn.resnet_se import ResNetSE18
@@ -41,6 +42,9 @@ class StyleTalker(nn.Module):
         before (a deviation), or its own only (A.3). What moves in several style vectors at once,
         as a head does, is one motion in the posterior; but blocks that are sampled independently
         draw eight unrelated ones. Seeing each other's past, they stay together.
+      lip_styles: edited style vectors that hold the lips and nothing else. The posterior does not
+        see their motion (a deviation), so that lips come from the speech alone, whoever's motion is
+        borrowed. Where lips and head share style vectors, as in A.2, there are none.
       code_unit: what counts as 1 in the blocks: they see, and make, style vectors divided by it. 1
         for those of a generator that was trained on normal latents; smaller for codes that hardly
         leave their mean.
@@ -52,6 +56,7 @@ class StyleTalker(nn.Module):
     num_blocks: int = 8
     num_flow_steps: int = 4
     joint_prior: bool = False
+    lip_styles: tuple[int, ...] = ()
     code_unit: float = 1.0
     audio: Any = None
     block: Any = None
@@ -103,7 +108,7 @@ class StyleTalker(nn.Module):
         edited = self._split(w)
         noise = self._noise(rng, 0, *w.shape[:2]) * temperature
         audio = self.encode_audio(mel, train=train)
-        out = self.blocks(edited[:, :, 0], edited, audio, noise)
+        out = self.blocks(edited[:, :, 0], self._without_lips(edited), audio, noise)
         return self._join(out.w_hat, w[:, 0]), out
 
     def generate(self, w_ref, motion_w, mel, rng, carry, frame, num_frames, temperature):
@@ -122,7 +127,7 @@ class StyleTalker(nn.Module):
         """
         noise = self._noise(rng, frame, *mel.shape[:2]) * temperature
         audio = self.encode_audio(mel)
-        edited = None if motion_w is None else self._split(motion_w)
+        edited = None if motion_w is None else self._without_lips(self._split(motion_w))
         w_hat, carry = self.blocks.generate(
             self._split(w_ref), edited, audio, noise, carry, frame, num_frames
         )
@@ -141,6 +146,10 @@ class StyleTalker(nn.Module):
         """[..., num_ws, D] -> the edited ones in `code_unit`s, [num_blocks, ..., D]."""
         return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0) / self.code_unit
 
+    def _without_lips(self, edited):
+        """[num_blocks, ...], zeros in the place of `lip_styles`."""
+        return edited.at[np.array(self.lip_styles, np.int32)].set(0.0)
+
     def _join(self, edited, w_ref):
         """[num_blocks, B, N, D] in `code_unit`s, the rest of w_ref -> [B, N, num_ws, D]."""
         edited = jnp.moveaxis(edited, 0, 2) * self.code_unit
@@ -157,6 +166,7 @@ def make_model(model):
         num_blocks=model.num_blocks,
         num_flow_steps=model.num_flow_steps,
         joint_prior=model.joint_prior,
+        lip_styles=tuple(model.lip_styles),
         code_unit=model.code_unit,
         audio=model.audio.to_dict(),
         block=model.block.to_dict(),
