@@ -20,7 +20,7 @@ the first steps (`loss.kl_warmup_steps`).
 Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because a
 few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, several
 times as fast as the others, learn from the codes alone (both 0 in the paper preset); higher
-learning rates, narrower networks, codes of 32 frames and windows of 5; 2 extra scales of LPIPS
+learning rates, narrower networks, codes of 48 frames and windows of 5; 2 extra scales of LPIPS
 instead of 3, as 8 pixels are too few for its trunk; a sync loss that weighs .5, as in so few steps
 .1 moves the lips little; `model.block.relative_motion`: the posterior sees motion as the change
 since the first frame; `model.joint_prior`: drawn one by one, as the paper has it, the eight style
@@ -93,11 +93,11 @@ def stage_config(preset="demo"):
                 "adv_weight": 0.1,
                 "sync_weight": 0.5 if demo else 0.1,
                 # Steps in which the weight of the KL term rises from 0.
-                "kl_warmup_steps": 200 if demo else 10_000,
+                "kl_warmup_steps": 100 if demo else 10_000,
                 # Error of the codes of all frames, 1 where they stand still; not in the paper.
                 "code_weight": 1.0 if demo else 0.0,
                 # First steps, which learn from codes alone and synthesise nothing.
-                "code_steps": 1_500 if demo else 0,
+                "code_steps": 500 if demo else 0,
                 # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
                 "r1_gamma": 0.0,
                 "r1_interval": 16,
@@ -114,12 +114,12 @@ def stage_config(preset="demo"):
         data=ConfigDict(
             {
                 "kind": "codes",
-                "clip_frames": 32 if demo else 128,
+                "clip_frames": 48 if demo else 128,
                 "window_frames": 5 if demo else 15,
             }
         ),
         batch_size=4 if demo else 16,
-        num_steps=1_700 if demo else 300_000,
+        num_steps=600 if demo else 300_000,
     )
 
 
@@ -152,8 +152,10 @@ def _bundle_recipe(preset, stages):
     """More speakers and more steps, and the stage that measures (`--stage landmarks`)."""
     stages = {"landmarks": landmarks.stage_config(preset), **stages}
     stages["psp"].num_steps = 20_000
-    stages["styletalker"].loss.code_steps = 6_000
-    stages["styletalker"].num_steps = 8_000
+    # Motion that the prior has seen to its end: in 32 frames a head hardly turns.
+    stages["styletalker"].data.clip_frames = 72
+    stages["styletalker"].loss.code_steps = 1_000
+    stages["styletalker"].num_steps = 1_200
     recipe = common.recipe(preset, stages, use_bundle=False)
     recipe.dataset.name = "procedural_heads/bundle_64"
     return recipe
