@@ -17,7 +17,7 @@ are hardly pulled to the mean (`loss.w_norm_weight`). Nor has an autoencoder the
 adversarial training gives to styles: `model.anchors` give nine measures of the drawn faces, head
 pose, brows, eyelids and lips, an entry of a style each, in which their motion must lie
 (`loss.anchor_weight`), and all other entries of the motion styles shall keep still
-(`loss.stray_weight`). So this preset takes landmarks and poses of the corpus, which the paper's does
+(`loss.stray_weight`). So this preset takes landmarks and poses of the corpus. The paper's does
 without: it keeps the generator frozen and trains on single frames alone.
 """
 

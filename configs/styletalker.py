@@ -62,7 +62,7 @@ def stage_config(preset="demo"):
                     "motion_width": 48 if demo else 128,
                     "motion_dim": 32,
                     "audio_dim": 32,
-                    "lstm_width": 48 if demo else 256,
+                    "lstm_width": 32 if demo else 256,
                     "flow_clamp": 1.5,
                     "smoothing_width": 48 if demo else 128,
                     "smoothing_radius": 2,
@@ -126,7 +126,14 @@ def stage_config(preset="demo"):
 def get_config(arg="demo"):
     """The recipe; arg: "demo", "scratch", "bundle", "paper", "no_flow", "no_sync",
     "bundle_no_flow" or "bundle_no_sync"."""
-    choices = ("demo", "scratch", "bundle", "paper", *ABLATIONS, *(f"bundle_{a}" for a in ABLATIONS))
+    choices = (
+        "demo",
+        "scratch",
+        "bundle",
+        "paper",
+        *ABLATIONS,
+        *(f"bundle_{a}" for a in ABLATIONS),
+    )
     if arg not in choices:
         raise ValueError(f"styletalker: found {arg!r}, expected one of {choices}")
     preset = "paper" if arg == "paper" else "demo"

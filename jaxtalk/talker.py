@@ -260,8 +260,8 @@ def _load_bundled(directory):
     if not all(has_weights(path) for path in (directory, BUNDLE / "psp")):
         raise UserError(
             f"checkpoint: found no weights of StyleTalker in the bundle ({directory}), expected "
-            "those of the demo; train it with `python -m jaxtalk.train --config configs/styletalker.py "
-            "--workdir runs/demo` and give `--checkpoint runs/demo`"
+            "those of the demo; train it with `python -m jaxtalk.train --config "
+            "configs/styletalker.py --workdir runs/demo` and give `--checkpoint runs/demo`"
         )
     variables, config = load_weights(directory)
     return {**load_weights(BUNDLE / "psp")[0], **variables}, config

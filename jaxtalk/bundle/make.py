@@ -4,13 +4,13 @@
   python -m jaxtalk.bundle.make --workdir runs/bundle --no_flow runs/no_flow --no_sync runs/no_sync
 
 Writes jaxtalk/bundle/<preset>/<stage>/weights.npz for each finished stage of the run, floats in
-half precision, which is half the size, and jaxtalk/bundle/<preset>/card.json: for each stage its
-size, seed, corpus, steps, hours of training and last scores on held-out clips; the commit, the
-machine and the note. Of the ablations, runs that took the same frozen weights, it keeps StyleTalker's
-own stage as `no_flow` and `no_sync`. Stages that the run did not train itself but took from the bundle stay as they
-are. All else that is there is replaced, once all is known to be small enough. Left behind are the
-discriminator of the image generator, which no later stage takes, and in StyleTalker's own stage the
-encoder and the generator, which are those of the psp stage.
+half precision (see `halved`), and jaxtalk/bundle/<preset>/card.json: for each stage its size, seed,
+corpus, steps, hours of training and last scores on held-out clips; the commit, the machine and the
+note. Of the ablations, runs that took the same frozen weights, it keeps StyleTalker's own stage as
+`no_flow` and `no_sync`. Stages that the run did not train itself but took from the bundle stay as
+they are. All else that is there is replaced, once all is known to be small enough. Left behind are
+the discriminator of the image generator, which no later stage takes, and in StyleTalker's own stage
+the encoder and the generator, which are those of the psp stage.
 """
 
 import argparse
@@ -33,11 +33,13 @@ BUNDLE = pathlib.Path(__file__).parent
 STAGE = "styletalker"
 LEFT_BEHIND = {"stylegan3": ("discriminator",), STAGE: ("encoder", "generator")}
 MAX_MEGABYTES = 12.0
+SIGNIFICANT_BITS = 8
 PLACES = {"data_dir": "data", "codes_dir": ""}  # fields of the dataset, and what they are unset
 
 
 def halved(variables):
-    """Nested dicts of arrays with float32 leaves in float16.
+    """Nested dicts of arrays with float32 leaves in float16, rounded to the 8 significant bits that
+    bfloat16 has: what is left compresses better by a sixth.
 
     Raises:
       UserError: a value is beyond the range of half precision.
@@ -45,9 +47,13 @@ def halved(variables):
     flat = traverse_util.flatten_dict(variables, sep="/")
     for name, array in flat.items():
         if array.dtype == np.float32:
-            if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+            mantissa, exponent = np.frexp(array)
+            rounded = np.ldexp(
+                np.round(mantissa * 2.0**SIGNIFICANT_BITS), exponent - SIGNIFICANT_BITS
+            )
+            if np.abs(rounded).max(initial=0) > np.finfo(np.float16).max:
                 raise UserError(f"{name}: has values that half precision cannot hold")
-            flat[name] = array.astype(np.float16)
+            flat[name] = rounded.astype(np.float16)
     return traverse_util.unflatten_dict(flat, sep="/")
 
 

@@ -84,9 +84,17 @@ def test_loads_as_float32_within_half_precision(run, tmp_path):
     assert list(bundled) == ["generator"]
     kernel = bundled["generator"]["params"]["kernel"]
     assert kernel.dtype == np.float32
-    np.testing.assert_allclose(kernel, original["generator"]["params"]["kernel"], rtol=2**-11)
+    np.testing.assert_allclose(kernel, original["generator"]["params"]["kernel"], rtol=2**-8)
     np.testing.assert_array_equal(bundled["generator"]["params"]["count"], np.arange(3))
     assert config.preset == "demo"
+
+
+def test_keeps_the_bits_of_bfloat16():
+    values = np.float32([0.0, -1.0, 1 + 2**-7, 1 + 2**-8 + 2**-12, 3e-6])
+    found = make.halved({"a": {"b": values}})["a"]["b"]
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found[:4], [0.0, -1.0, 1 + 2**-7, 1 + 2**-7])
+    assert found[4] == np.float16(3e-6)  # subnormal: as near as half precision comes
 
 
 def test_refuses_what_half_precision_cannot_hold():

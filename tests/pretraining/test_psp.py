@@ -50,7 +50,12 @@ def test_measures_see_what_moves():
         )
         return dict(zip(names, after - before))
 
-    right, dropped, closed, turned = points + (0.1, 0), points.copy(), points.copy(), pose.copy()
+    right, dropped, closed, turned = (
+        points + np.array([0.1, 0]),
+        points.copy(),
+        points.copy(),
+        pose.copy(),
+    )
     dropped[lower[:3]] += (0.0, 0.1)
     closed[upper[3:]] = closed[lower[3:]]
     turned[0] = 0.3

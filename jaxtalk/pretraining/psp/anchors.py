@@ -1,4 +1,4 @@
-"""Where in the style codes the motion of a clip lies; a deviation of the demo, see `configs/psp.py`.
+"""Where in the codes the motion of a clip lies; a deviation of the demo, see `configs/psp.py`.
 
 A StyleGAN that was trained adversarially on millions of pictures orders its styles by itself; an
 autoencoder that learned in hours does not. The turn of a head ends up in all styles at once, where

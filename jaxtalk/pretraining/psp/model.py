@@ -1,7 +1,6 @@
 """What both ways of training share: the networks, the codes and the terms of eq. 20."""
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxtalk.core.batch import to_unit
 from jaxtalk.losses.identity import identity
