@@ -10,6 +10,6 @@ export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 
 bash launch/venv.sh demo
 python=.venv/bin/python
-$python -m tfds_builders.procedural_heads.build --config demo_64 --data_dir data
+$python -m tfds_builders.procedural_heads.build --config test_64 --data_dir data
 $python -m jaxtalk.evaluate --checkpoint bundle --no_flow bundle:no_flow --no_sync bundle:no_sync \
-  --protocols --dataset procedural_heads/demo_64 --data_dir data --split test "$@"
+  --protocols --dataset procedural_heads/test_64 --data_dir data --split test "$@"

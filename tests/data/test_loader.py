@@ -88,12 +88,13 @@ def test_pairs_are_two_frames_of_a_clip(make, clips):
     for _ in range(10):
         batch = next(batches)
         assert batch["video"].shape == (4, 2, 32, 32, 3)
-        for pair, landmarks in zip(batch["video"], batch["landmarks"]):
+        for pair, landmarks, pose in zip(batch["video"], batch["landmarks"], batch["pose"]):
             first, second = tiny_corpus.clip_of(pair)
             assert first == second
             found = tiny_corpus.frame_of(pair)
             expected = (clips[int(first)]["landmarks"][found] - 16) / 16
             np.testing.assert_allclose(landmarks, expected, atol=1e-6)
+            np.testing.assert_array_equal(pose, clips[int(first)]["pose"][found])
             frames.add(tuple(found.tolist()))
     assert len(frames) > 30
 

@@ -142,7 +142,7 @@ def test_splits_share_nobody_and_nothing_said(corpus):
 
 def test_configs_name_every_clip_once():
     configs = {config.name: config for config in CONFIGS}
-    assert sorted(configs) == ["bundle_64", "demo_64", "heads_128", "heads_256"]
+    assert sorted(configs) == ["bundle_64", "demo_64", "heads_128", "heads_256", "test_64"]
     for config in CONFIGS:
         keys = [spec.key for spec in clip_specs(config)]
         assert len(keys) == len(set(keys))

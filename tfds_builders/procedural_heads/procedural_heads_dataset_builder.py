@@ -58,6 +58,12 @@ CONFIGS = [
         },
     ),
     HeadsConfig(
+        name="test_64",
+        description="64 px, the test clips of demo_64 alone.",
+        size=64,
+        splits={"test": SplitSize(12, 2, 100)},
+    ),
+    HeadsConfig(
         name="heads_128",
         description="128 px.",
         size=128,
