@@ -88,7 +88,7 @@ def stage_config(preset="demo"):
         )
         if demo
         else common.adam(1e-4, b1=0.95, eps=6.1e-5, name="ranger"),
-        data=ConfigDict({"kind": "pairs"} if demo else {"kind": "frames"}),
+        data=ConfigDict({"kind": "pairs", "num_candidates": 8} if demo else {"kind": "frames"}),
         batch_size=4 if demo else 8,
         num_steps=7_000 if demo else 500_000,
     )

@@ -3,7 +3,8 @@
 `data.kind` says what an example is (see `jaxtalk.data.transforms` and `jaxtalk.core.batch`):
 
   "frames"  a random frame of a clip, with its annotations
-  "pairs"   two random frames of a clip, with their landmarks and poses
+  "pairs"   two random frames of a clip, with their landmarks and poses; `data.num_candidates` (1 if
+            unset) for the second one, see `transforms.random_pair`
   "clips"   `data.clip_frames` consecutive frames and their sound
   "codes"   cached style codes of `data.clip_frames` frames, their sound, and `data.window_frames`
             real frames among them
@@ -229,7 +230,10 @@ def _drawing(data, split, codes_dir):
     if data.kind == "frames":
         return lambda clip, index, rng: transforms.random_frame(clip, rng)
     if data.kind == "pairs":
-        return lambda clip, index, rng: transforms.random_pair(clip, rng)
+        num_candidates = data.get("num_candidates", 1)
+        return lambda clip, index, rng: transforms.random_pair(
+            clip, rng, num_candidates=num_candidates
+        )
     if data.kind == "clips":
         clip_frames = data.clip_frames
         return lambda clip, index, rng: transforms.random_clip(clip, rng, clip_frames=clip_frames)

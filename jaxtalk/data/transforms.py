@@ -7,6 +7,7 @@ Each draws its part of the clip from `rng` (`numpy.random.Generator`) and return
 import numpy as np
 
 from jaxtalk.media.audio import audio_excerpt
+from jaxtalk.media.face_mesh import eye_aspect_ratio
 from jaxtalk.media.video import decode_frames, num_frames
 
 
@@ -29,10 +30,17 @@ def random_frame(clip, rng):
     return example
 
 
-def random_pair(clip, rng):
-    """Two frames, drawn independently, `video` of length 2, and their `landmarks` and `pose`, if
-    the clip has them."""
+def random_pair(clip, rng, *, num_candidates=1):
+    """Two frames, `video` of length 2, and their `landmarks` and `pose`, if the clip has them.
+
+    They are drawn independently; but, as eyes are rarely shut, in half of the pairs of clips with
+    landmarks the second one is that of `num_candidates` whose eyes are least like the first one's.
+    """
     indices = rng.integers(num_frames(clip["video"]), size=2)
+    if num_candidates > 1 and "landmarks" in clip and rng.random() < 0.5:
+        others = rng.integers(num_frames(clip["video"]), size=num_candidates)
+        eyes = eye_aspect_ratio(clip["landmarks"]).mean(axis=-1)
+        indices[1] = others[np.abs(eyes[others] - eyes[indices[0]]).argmax()]
     example = {"video": decode_frames(clip["video"], indices)}
     if "landmarks" in clip:
         example["landmarks"] = _over_picture(clip["landmarks"][indices], example["video"][0])

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxtalk.core.batch import excerpt_samples
 from jaxtalk.core.errors import UserError
-from jaxtalk.data import codes, loader
+from jaxtalk.data import codes, loader, transforms
 from jaxtalk.data.source import open_corpus
 from jaxtalk.media.audio import audio_excerpt
 from tests import tiny_corpus
@@ -97,6 +97,26 @@ def test_pairs_are_two_frames_of_a_clip(make, clips):
             np.testing.assert_array_equal(pose, clips[int(first)]["pose"][found])
             frames.add(tuple(found.tolist()))
     assert len(frames) > 30
+
+
+def test_pairs_with_shut_eyes_are_taken_more_often(clips):
+    clip = dict(clips[0])
+    count, landmarks = len(clip["landmarks"]), clip["landmarks"].copy()
+    landmarks[:, 36:48] = np.tile(np.stack([np.arange(6.0), np.zeros(6)], axis=1), (2, 1))
+    landmarks[1:, [37, 38, 43, 44], 1] = 3.0  # the eyes of the first frame only are shut
+    clip["landmarks"] = landmarks
+
+    def share(num_candidates):
+        rng = np.random.default_rng(0)
+        pairs = [
+            transforms.random_pair(clip, rng, num_candidates=num_candidates) for _ in range(300)
+        ]
+        return np.mean([(tiny_corpus.frame_of(pair["video"]) == 0).any() for pair in pairs])
+
+    # Of two frames, and of two or, in half of the pairs, of nine.
+    by_chance, sought = (1 - (1 - 1 / count) ** n for n in (2, 9))
+    assert share(1) == pytest.approx(by_chance, abs=0.08)
+    assert share(8) == pytest.approx((by_chance + sought) / 2, abs=0.08)
 
 
 def test_frames_come_with_their_annotations(make, clips):
