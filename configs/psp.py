@@ -91,6 +91,8 @@ def stage_config(preset="demo"):
         data=ConfigDict({"kind": "pairs", "num_candidates": 8} if demo else {"kind": "frames"}),
         batch_size=4 if demo else 8,
         num_steps=7_000 if demo else 500_000,
+        # False: a round for the generator of the demo alone, from `start_from` (its codes stay).
+        train_encoder=True,
     )
 
 

@@ -31,8 +31,10 @@ def autoencoder_stage(config):
     model = config.model
     encoder, generator = make_networks(model)
     terms = make_terms(config)
+    # A generator that is trained alone leaves the codes as they are, batch statistics and all.
+    trained = NETWORKS if config.train_encoder else ("generator",)
     optimizers = {
-        name: make_optimizer(config.optimizer[name], config.num_steps) for name in NETWORKS
+        name: make_optimizer(config.optimizer[name], config.num_steps) for name in trained
     }
     image_shape = (model.image_size, model.image_size, 3)
 
@@ -53,7 +55,7 @@ def autoencoder_stage(config):
             # A copy: the state is donated, the frozen weights are not.
             "generator": jax.tree.map(jnp.copy, frozen["stylegan3"]["generator"]),
         }
-        opt_state = {name: optimizers[name].init(variables[name]["params"]) for name in NETWORKS}
+        opt_state = {name: optimizers[name].init(variables[name]["params"]) for name in trained}
         return TrainState.create(variables, opt_state, ema_networks=NETWORKS)
 
     def train_step(state, frozen, batch, rng, *, flags):
@@ -63,12 +65,15 @@ def autoencoder_stage(config):
 
         def loss_fn(params):
             stats = {}
-            offsets, stats["encoder"] = encoder.apply(
-                state.variables("encoder", params["encoder"]),
-                real,
-                train=True,
-                mutable=["batch_stats"],
-            )
+            if config.train_encoder:
+                offsets, stats["encoder"] = encoder.apply(
+                    state.variables("encoder", params["encoder"]),
+                    real,
+                    train=True,
+                    mutable=["batch_stats"],
+                )
+            else:
+                offsets = encoder.apply(state.variables("encoder"), real)
             variables = state.variables("generator", params["generator"])
             fake, stats["generator"] = generator.apply(
                 variables,
@@ -85,17 +90,18 @@ def autoencoder_stage(config):
             metrics["loss"] += sum(config.loss[f"{k}_weight"] * v for k, v in moved.items())
             return metrics["loss"], (stats, metrics | moved)
 
-        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params)
-        params, opt_state = {}, {}
-        for name in NETWORKS:
+        params, opt_state = dict(state.params), {}
+        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)({k: params[k] for k in trained})
+        for name in trained:
             updates, opt_state[name] = optimizers[name].update(
                 grads[name], state.opt_state[name], state.params[name]
             )
             params[name] = optax.apply_updates(state.params[name], updates)
+        stats = {**state.stats, **stats}
         state = state.replace(step=state.step + 1, params=params, stats=stats, opt_state=opt_state)
         decay = jnp.minimum(model.ema_decay, state.step / (state.step + EMA_WARMUP_STEPS))
-        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in NETWORKS}
-        return state.replace(ema=ema), metrics
+        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in trained}
+        return state.replace(ema={**state.ema, **ema}), metrics
 
     def reconstruct(state, real):
         """Offsets and pictures, of a batch of pairs."""
