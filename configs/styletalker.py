@@ -24,8 +24,9 @@ learning rates, narrower networks, codes of 48 frames and windows of 5; 2 extra 
 instead of 3, as 8 pixels are too few for its trunk; a sync loss that weighs .5, as in so few steps
 .1 moves the lips little; `model.block.relative_motion`: the posterior sees motion as the change
 since the first frame; `model.joint_prior`: drawn one by one, as the paper has it, the eight style
-vectors move apart; and `model.lip_styles`: the posterior does not see the style that the demo's
-encoder keeps for the lips (see `jaxtalk.systems.styletalker.model`).
+vectors move apart; `model.lip_styles`: the posterior does not see the style that the demo's encoder
+keeps for the lips; and `model.prior_scale`: motion is drawn with more noise than was learned (see
+`jaxtalk.systems.styletalker.model`).
 """
 
 from ml_collections import ConfigDict
@@ -54,6 +55,8 @@ def stage_config(preset="demo"):
                 "joint_prior": demo,
                 # Those that the demo's encoder keeps for the lips.
                 "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
+                # Between 1.2 and 1.4 of 1 to 1.6, by pose spectrum and blinks of validation clips.
+                "prior_scale": 1.3 if demo else 1.0,
                 # Motion in the codes of the demo's encoder is of this size.
                 "code_unit": encoder.anchor_scale if demo else 1.0,
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},

@@ -45,6 +45,9 @@ class StyleTalker(nn.Module):
       lip_styles: edited style vectors that hold the lips and nothing else. The posterior does not
         see their motion (a deviation), so that lips come from the speech alone, whoever's motion is
         borrowed. Where lips and head share style vectors, as in A.2, there are none.
+      prior_scale: factor of the noise of motion that is drawn (a deviation where it is not 1). A
+        prior that learned for minutes draws too little; this is set by how much validation clips
+        move.
       code_unit: what counts as 1 in the blocks: they see, and make, style vectors divided by it. 1
         for those of a generator that was trained on normal latents; smaller for codes that hardly
         leave their mean.
@@ -57,6 +60,7 @@ class StyleTalker(nn.Module):
     num_flow_steps: int = 4
     joint_prior: bool = False
     lip_styles: tuple[int, ...] = ()
+    prior_scale: float = 1.0
     code_unit: float = 1.0
     audio: Any = None
     block: Any = None
@@ -125,7 +129,8 @@ class StyleTalker(nn.Module):
         Returns:
           w_hat [B, N, num_ws, D] of the frames frame - lookahead and on, and the carry.
         """
-        noise = self._noise(rng, frame, *mel.shape[:2]) * temperature
+        scale = self.prior_scale if motion_w is None else 1.0
+        noise = self._noise(rng, frame, *mel.shape[:2]) * (temperature * scale)
         audio = self.encode_audio(mel)
         edited = None if motion_w is None else self._without_lips(self._split(motion_w))
         w_hat, carry = self.blocks.generate(
@@ -167,6 +172,7 @@ def make_model(model):
         num_flow_steps=model.num_flow_steps,
         joint_prior=model.joint_prior,
         lip_styles=tuple(model.lip_styles),
+        prior_scale=model.prior_scale,
         code_unit=model.code_unit,
         audio=model.audio.to_dict(),
         block=model.block.to_dict(),
