@@ -34,13 +34,7 @@ VALUES = {
             "discriminator": {"resolution": SIZE, "channel_base": 128, "channel_max": 4},
         }
     },
-    "psp": {
-        "model": {
-            **AUTOENCODER,
-            "num_motion_styles": 3,
-            "anchors": {"brows": 0, "eye_opening": 1, "mouth_opening": 2, "mouth_width": 2},
-        }
-    },
+    "psp": {"model": {**AUTOENCODER, "num_motion_styles": 3}},
     "syncnet": {
         "model": {"image_size": SIZE, **SYNCNET},
         "loss": {"num_anchors": 3},
@@ -52,7 +46,6 @@ VALUES = {
             "num_ws": NUM_WS,
             "w_dim": W_DIM,
             "num_blocks": 3,
-            "lip_styles": (2,),
             "num_flow_steps": 1,
             "audio": {"width": 2, "output_dim": 4},
             "block": {"z_dim": 4, "motion_width": 8, "lstm_width": 8, "smoothing_width": 8},
@@ -65,11 +58,21 @@ VALUES = {
 }
 
 
-def flags(counts):
+# What the demo keeps in the styles that it moves; the paper's preset has neither.
+MOVING = {
+    "psp": {"anchors": {"brows": 0, "eye_opening": 1, "mouth_opening": 2, "mouth_width": 2}},
+    "styletalker": {"lip_styles": (2,)},
+}
+
+
+def flags(counts, *, paper=False):
     """--config.<stage>.<...>=value of all stages; `counts` are further values of each of them."""
-    return [
+    found = [
         flag for stage in STAGES for flag in _flags(f"--config.{stage}", counts | VALUES[stage])
     ]
+    for stage, model in () if paper else MOVING.items():
+        found += _flags(f"--config.{stage}.model", model)
+    return found
 
 
 def _flags(prefix, values):

@@ -60,7 +60,9 @@ def run(tmp_path_factory):
             *(f"--workdir={folder / 'run'}", "--compilation_cache=", *save_random(folder)),
             *(f"--config.dataset.data_dir={data_dir}", "--config.dataset.num_workers=0"),
             "--config.dataset.eval_split=test",
-            *small_recipe.flags({"batch_size": 2, "num_steps": 1, "num_eval_batches": 1}),
+            *small_recipe.flags(
+                {"batch_size": 2, "num_steps": 1, "num_eval_batches": 1}, paper=True
+            ),
         ]
     )
     assert result.returncode == 0, result.stdout + result.stderr
