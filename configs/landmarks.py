@@ -2,7 +2,7 @@
 
   python -m jaxtalk.train --config configs/landmarks.py
 
-Demo: 2 CPU cores, under ten minutes with other work beside it. The bundle's learned in rounds: 8,100
+Demo: 2 CPU cores, under ten minutes beside other work. The bundle's learned in rounds: 8,100
 steps on `bundle_64` with smaller weights of the pose, then 6,000 with the values here. On the test
 clips of `demo_64` its landmarks are 1.6 % of the face height off on average (95 % of resamplings of
 the 24 clips: 1.46 to 1.76 %); the pitch of real heads correlates with the true one by .90, a mean
