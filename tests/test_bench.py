@@ -109,8 +109,8 @@ def test_decoding_beside_the_step_that_takes_the_frames(tiny, monkeypatch, tmp_p
         assert (row["preset"], row["px"], row["dtype"]) == ("demo", 32, "uint8")
         assert row["per_s"] == pytest.approx(1e3 * row["batch"] / row["ms"])
         assert 0 < row["fastest_ms"] <= row["ms"] and row["per_core_s"] > 0
-    # Windows of 5 frames, clips of 32 and a second more, batches of 4 windows.
-    assert [row["frames"] for row in written["rows"]] == [5, 57, 20] * 2
+    # Windows of 5 frames, clips of 48 and a second more, batches of 4 windows.
+    assert [row["frames"] for row in written["rows"]] == [5, 73, 20] * 2
     *_, rates, needs = lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 6 + 2
     assert written["notes"] == [rates, needs]

@@ -16,7 +16,7 @@ from jaxtalk.pretraining import landmarks as stage_module
 from jaxtalk.pretraining.landmarks import augmentation
 
 SIZE = 32
-NUM_STEPS = 150
+NUM_STEPS = 200
 
 
 @jax.jit
