@@ -216,9 +216,13 @@ def spectrum_loss(values):
 
 
 def blink_loss(values):
-    """Blinks a minute that the rate is farther off without the flow: [..., N, 3] -> [...]."""
+    """Blinks a minute that the rate is farther off without the flow: [..., N, 3] -> [...].
+
+    NaN where neither video blinks: that tells nothing of the flow.
+    """
     fake, ours, real = np.moveaxis(values.mean(axis=-2), -1, 0)
-    return np.abs(fake - real) - np.abs(ours - real)
+    loss = np.abs(fake - real) - np.abs(ours - real)
+    return np.where((fake > 0) | (ours > 0), loss, np.nan)
 
 
 def _each(function, values):

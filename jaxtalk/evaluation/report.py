@@ -40,7 +40,7 @@ def summarise(key, values, not_measured=""):
         return row
     found = bootstrap(scored, statistic=claim.statistic)
     if not math.isfinite(found.estimate):
-        return row | {"note": "not measured: the ground truth has nothing to compare with"}
+        return row | {"note": "not measured: there is nothing to compare with"}
     if math.isfinite(found.low):  # not of a single clip
         row["interval"] = [found.low, found.high]
     row["value"] = found.estimate

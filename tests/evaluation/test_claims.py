@@ -228,6 +228,12 @@ def test_every_claim_can_be_met_and_says_what_it_reads(clip):
         assert set(claims.clip_values(claim, few)) == {claim.video, *claim.comparisons}, key
 
 
+def test_without_a_blink_the_flow_is_not_judged():
+    statistic = claims.CLAIMS["flow_blinks"].statistic
+    assert np.isnan(statistic(np.array([[0.0, 0.0, 20.0], [0.0, 0.0, 30.0]])))
+    assert statistic(np.array([[0.0, 10.0, 20.0], [0.0, 0.0, 30.0]])) == 5
+
+
 def test_missing_needs():
     claim = claims.CLAIMS["flow_blinks"]
     assert claims.missing_needs(claim, {"landmarks", "true landmarks", "no_flow"}) == ""
