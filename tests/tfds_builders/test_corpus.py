@@ -142,12 +142,24 @@ def test_splits_share_nobody_and_nothing_said(corpus):
 
 def test_configs_name_every_clip_once():
     configs = {config.name: config for config in CONFIGS}
-    assert sorted(configs) == ["bundle_64", "demo_64", "heads_128", "heads_256", "test_64"]
+    names = ["bundle_64", "demo_64", "faces_64", "heads_128", "heads_256", "test_64"]
+    assert sorted(configs) == names
     for config in CONFIGS:
         keys = [spec.key for spec in clip_specs(config)]
         assert len(keys) == len(set(keys))
     assert configs["heads_256"].splits["test"].speakers >= 24
     assert configs["demo_64"].splits["test"].frames >= 100
+
+
+def test_one_frame_in_some():
+    """A stride keeps every second frame of the same clip, and all of its sound."""
+    config = HeadsConfig(name="few", size=64, splits={"train": SplitSize(1, 1, FRAMES, stride=2)})
+    (spec,) = clip_specs(config)
+    few, all_frames = clips.make_clip(spec), clips.make_clip(spec._replace(stride=1))
+    assert (few["fps"], all_frames["fps"]) == (12.5, 25)
+    for key in ("video", "landmarks", "mesh", "expression", "pose", "mouth_box", "phonemes"):
+        np.testing.assert_array_equal(few[key], all_frames[key][::2], key)
+    np.testing.assert_array_equal(few["audio"], all_frames["audio"])
 
 
 @pytest.fixture

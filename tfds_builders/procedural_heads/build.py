@@ -28,7 +28,7 @@ def build(config, data_dir, num_processes):
         builder.download_and_prepare()
     seconds = time.monotonic() - begin
     frames = sum(
-        builder.info.splits[split].num_examples * size.frames
+        builder.info.splits[split].num_examples * len(range(0, size.frames, size.stride))
         for split, size in builder.builder_config.splits.items()
     )
     skipped = sum(len(clips) for clips in builder.info.metadata.values())

@@ -15,7 +15,10 @@ from . import identity, motion, render, speech, texts
 
 
 class ClipSpec(NamedTuple):
-    """What names a clip; `speaker` counts from 0 within the split."""
+    """What names a clip; `speaker` counts from 0 within the split.
+
+    `num_frames` counts 25 a second; of these, one in `stride` is drawn and kept.
+    """
 
     seed: int
     split: str
@@ -23,6 +26,7 @@ class ClipSpec(NamedTuple):
     clip: int
     num_frames: int
     size: int
+    stride: int = 1
 
     @property
     def key(self):
@@ -98,12 +102,14 @@ def make_clip(spec):
     camera = render.sample_camera(rng)
     scene = render.make_scene(person, look, camera, rng, spec.size)
     position = render.positions(camera, rotation, shift)
+    drawn = slice(None, None, spec.stride)
+    expression, rotation, position = expression[drawn], rotation[drawn], position[drawn]
     frames = [render.render(scene, e, r, p) for e, r, p in zip(expression, rotation, position)]
     landmarks = np.stack([frame.landmarks for frame in frames]).astype(np.float32)
     return {
         "video": [encode_jpeg(frame.image) for frame in frames],
         "audio": audio[:num_samples],
-        "fps": np.float32(motion.FPS),
+        "fps": np.float32(motion.FPS / spec.stride),
         "sample_rate_hz": np.int32(speech.SAMPLE_RATE_HZ),
         "speaker": f"{spec.split}_{spec.speaker:05d}",
         "speaker_id": np.int32(spec.speaker),
@@ -114,7 +120,7 @@ def make_clip(spec):
         "expression": expression.astype(np.float32),
         "pose": np.concatenate([rotation, position], axis=1).astype(np.float32),
         "mouth_box": mouth_box(landmarks).astype(np.float32),
-        "phonemes": _phoneme_per_frame(phones, spec.num_frames),
+        "phonemes": _phoneme_per_frame(phones, spec.num_frames)[drawn],
         "av_offset_frames": np.int32(0),
         "source_id": spec.key,
         "start_s": np.float32(0.0),

@@ -17,11 +17,12 @@ from .pool import make_clips
 
 
 class SplitSize(NamedTuple):
-    """Speakers, clips of each speaker, frames of each clip."""
+    """Speakers, clips of each speaker, frames of each clip; one frame in `stride` is drawn."""
 
     speakers: int
     clips: int
     frames: int
+    stride: int = 1
 
 
 class HeadsConfig(tfds.core.BuilderConfig):
@@ -58,6 +59,12 @@ CONFIGS = [
         },
     ),
     HeadsConfig(
+        name="faces_64",
+        description="64 px, many faces at 5 frames a second, for networks of single frames.",
+        size=64,
+        splits={"train": SplitSize(4000, 1, 75, stride=5), "validation": SplitSize(8, 1, 100, 5)},
+    ),
+    HeadsConfig(
         name="test_64",
         description="64 px, the test clips of demo_64 alone.",
         size=64,
@@ -89,7 +96,7 @@ CONFIGS = [
 def clip_specs(config):
     """`ClipSpec` of every clip of a config, split by split."""
     return [
-        ClipSpec(config.seed, split, speaker, clip, size.frames, config.size)
+        ClipSpec(config.seed, split, speaker, clip, size.frames, config.size, size.stride)
         for split, size in config.splits.items()
         for speaker in range(size.speakers)
         for clip in range(size.clips)
