@@ -4,7 +4,8 @@ A *recipe* is what every file in this folder returns:
 
   stages       names in the order in which they are trained
   <stage>      the stage's own values: `module` (import path of the package with `make`), `model`,
-               `loss`, `optimizer`, `data`, `batch_size` (global), `num_steps`, intervals
+               `loss`, `optimizer`, `data` (with `corpus`: another one than `dataset.name`),
+               `batch_size` (global), `num_steps`, intervals
   dataset      name, data_dir, num_workers, eval_split (the split that "best" is chosen on),
                codes_dir (style codes that `jaxtalk.encode` wrote; "" = made in the work directory)
   pretrained   stage -> directory of imported weights ("" = none)

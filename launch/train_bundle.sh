@@ -12,7 +12,7 @@ export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 
 bash launch/venv.sh demo
 python=.venv/bin/python
-for corpus in bundle_64 demo_64; do
+for corpus in faces_64 bundle_64 demo_64; do
   $python -m tfds_builders.procedural_heads.build --config "$corpus" --data_dir data
 done
 train() { # preset, work directory, options

@@ -28,6 +28,7 @@ from flax import traverse_util
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_weights
+from jaxtalk.training.loop import dataset_of
 
 BUNDLE = pathlib.Path(__file__).parent
 STAGE = "styletalker"
@@ -182,7 +183,7 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None):
             taken = {k: v for k, v in variables.items() if k not in left_behind}
             save_weights(new / name, halved(taken), portable(config), compressed=True)
             stages[name] = {
-                **{"seed": config.seed, "corpus": config.dataset.name},
+                **{"seed": config.seed, "corpus": dataset_of(config, stage_directory.name).name},
                 **history(stage_directory),
             }
         for name in kept:

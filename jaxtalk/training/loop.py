@@ -92,21 +92,20 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
         "codes_dir": codes_dir,
     }
     train_split, eval_split = splits(config)
-    loader = data.make_loader(
-        config.dataset, values.data, split=train_split, seed=config.seed, **share
-    )
+    dataset = dataset_of(config, name)
+    loader = data.make_loader(dataset, values.data, split=train_split, seed=config.seed, **share)
     eval_batches = data.make_eval_batches(
-        config.dataset, values.data, split=eval_split, num_batches=values.num_eval_batches, **share
+        dataset, values.data, split=eval_split, num_batches=values.num_eval_batches, **share
     )
 
-    annotations = functools.partial(data.annotations, config.dataset, train_split)
+    annotations = functools.partial(data.annotations, dataset, train_split)
 
     def on_devices(batch):
-        checked = select(stage, batch, share["batch_size"], config.dataset.name)
+        checked = select(stage, batch, share["batch_size"], dataset.name)
         return mesh_lib.to_global(split, checked)
 
     # ---- State, born sharded ----
-    trained_on = sources(config, frozen, data)
+    trained_on = sources(config, name, frozen, data)
     frozen = mesh_lib.replicate(mesh, frozen)
     init_rng, step_rng, preview_rng = _rngs(config.seed, name)
     with config_faults_of(name):
@@ -269,13 +268,20 @@ def splits(config):
     return "train", config.dataset.eval_split
 
 
-def sources(config, frozen, data):
+def dataset_of(config, name):
+    """`config.dataset`, with the corpus that the stage asks for (`data.corpus`) if it does."""
+    dataset = config.dataset.copy_and_resolve_references()
+    dataset.name = config[name].data.get("corpus") or dataset.name
+    return dataset
+
+
+def sources(config, name, frozen, data):
     """What a stage is trained on: {"frozen": stage -> digest of its weights, "corpus": digest}.
 
-    Arguments are those of `train`.
+    name: of the stage. The others are those of `train`.
     """
     digests = {key: digest(variables) for key, variables in frozen.items()}
-    return {"frozen": digests, "corpus": data.fingerprint(config.dataset)}
+    return {"frozen": digests, "corpus": data.fingerprint(dataset_of(config, name))}
 
 
 def _rngs(seed, stage_name):

@@ -197,7 +197,7 @@ def _check_sources(config, job, workdir, data):
         directory, _ = find_weights(config, workdir, name, is_goal=False)
         if directory:
             frozen[name] = checkpoint.load_weights(directory)[0]
-    expected = loop.sources(config, frozen, data)
+    expected = loop.sources(config, job.name, frozen, data)
     recorded = trained_on.get("frozen", {})
     found = {
         "corpus": trained_on.get("corpus"),

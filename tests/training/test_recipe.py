@@ -225,6 +225,28 @@ def test_finished_stages_were_trained_on_what_is_there(config, tmp_path, monkeyp
         recipe.run(config, tmp_path, data=tiny_stage.DATA)
 
 
+def test_a_stage_may_have_its_own_corpus(config, tmp_path, monkeypatch):
+    config.stages = ("psp", "styletalker")
+    for name in config.stages:
+        config[name].num_steps = 1
+    with config.unlocked():
+        config.psp.data.corpus = "faces"
+    read = {}
+    loader = tiny_stage.DATA.make_loader
+
+    def make_loader(dataset, data, **options):
+        read[data.kind] = dataset.name
+        return loader(dataset, data, **options)
+
+    monkeypatch.setattr(tiny_stage.DATA, "make_loader", make_loader)
+    monkeypatch.setattr(tiny_stage.DATA, "fingerprint", lambda dataset: dataset.name)
+    recipe.run(config, tmp_path, data=tiny_stage.DATA)
+    own = config.dataset.name
+    assert read == {config.psp.data.kind: "faces", config.styletalker.data.kind: own} != {}
+    for name, corpus in (("psp", "faces"), ("styletalker", own)):
+        assert json.loads((tmp_path / name / "finished.json").read_text())["corpus"] == corpus
+
+
 def test_table_of_the_plan(config, tmp_path):
     save(tmp_path / "bundle/tiny/psp", config)
     text = dry_run.table(config, recipe.plan(config, tmp_path / "run"))
