@@ -167,12 +167,12 @@ def test_train_step_moves_everything_but_the_frozen_networks(setting):
 def test_first_steps_learn_from_the_codes_alone(setting):
     config, _, state, frozen, batch = setting
     config = config.copy_and_resolve_references()
-    config.loss.update({"code_steps": 2, "kl_warmup_steps": 0})
+    config.loss.update({"code_steps": 2, "audio_steps": 1, "kl_warmup_steps": 0})
     stage = make(config)
-    assert [stage.flags_at(i) for i in range(4)] == [("codes",), ("codes",), (), ()]
+    assert [stage.flags_at(i) for i in range(4)] == [("codes", "audio"), ("codes",), (), ()]
     train_step = quick_jit(stage.train_step, static_argnames="flags")
     rng = jax.random.key(2)
-    new, metrics = train_step(state, frozen, batch, rng, flags=("codes",))
+    new, metrics = train_step(state, frozen, batch, rng, flags=("codes", "audio"))
     assert set(metrics) == {"kl", "code", "loss", "styletalker_grad_norm"}
     expected = 0.3 * metrics["kl"] + 0.6 * metrics["code"]
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
@@ -182,8 +182,18 @@ def test_first_steps_learn_from_the_codes_alone(setting):
         assert not all(jax.tree.leaves(same["styletalker"])), tree
     # Neither pictures nor the networks that see them play a part.
     blind = {**batch, "window": np.zeros_like(batch["window"])}
-    again, _ = train_step(state, {}, blind, rng, flags=("codes",))
+    again, _ = train_step(state, {}, blind, rng, flags=("codes", "audio"))
     jax.tree.map(np.testing.assert_array_equal, again, new)
+    # Without "audio" the audio encoder stays, its statistics, too, and the blocks learn.
+    deaf, _ = train_step(state, {}, blind, rng, flags=("codes",))
+    was, now, heard = (s.params["styletalker"] for s in (state, deaf, new))
+    for same, learned in ((was, heard), (state.stats["styletalker"], new.stats["styletalker"])):
+        assert not jax.tree.all(jax.tree.map(np.array_equal, same, learned))
+    jax.tree.map(np.testing.assert_array_equal, was["audio_encoder"], now["audio_encoder"])
+    jax.tree.map(np.testing.assert_array_equal, state.stats, deaf.stats)
+    assert not np.array_equal(
+        was["blocks"]["audio_dense"]["kernel"], now["blocks"]["audio_dense"]["kernel"]
+    )
 
 
 def test_evaluation_and_preview_have_one_entry_per_example(setting):

@@ -78,7 +78,7 @@ def make(config):
 
     def flags_at(step):
         if step < config.loss.code_steps:
-            return ("codes",)
+            return ("codes", "audio") if step < config.loss.audio_steps else ("codes",)
         regularise = config.loss.r1_gamma > 0 and step % config.loss.r1_interval == 0
         return ("r1",) if regularise else ()
 

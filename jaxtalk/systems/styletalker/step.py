@@ -127,18 +127,22 @@ def code_error(config, w_hat, w):
     return jnp.square(w_hat - w).mean(axis=(1, 2, 3)) / (still + 1e-6)
 
 
-def code_terms(config, state, batch, rng, params):
+def code_terms(config, state, batch, rng, params, train_audio=True):
     """What a whole clip of codes gives without a picture: eq. 9 and the error of the codes.
+
+    train_audio: False takes the audio encoder as it is, statistics of batches and all.
 
     Returns:
       {"kl", "code": scalars}, the codes w_hat [B, T, num_ws, D], new batch statistics.
     """
+    if not train_audio:
+        params = params | {"audio_encoder": jax.lax.stop_gradient(params["audio_encoder"])}
     (w_hat, out), updates = make_model(config.model).apply(
         state.variables("styletalker", params),
         batch["w"],
         clip_mel(batch),
         rng,
-        train=True,
+        train=train_audio,
         mutable=["batch_stats"],
     )
     terms = {"kl": kl_of(out), "code": code_error(config, w_hat, batch["w"])}
@@ -153,9 +157,9 @@ def weighted(config, state, terms):
     return sum(weights.get(k, loss.get(f"{k}_weight")) * v for k, v in terms.items())
 
 
-def code_objective(config, state, batch, rng, params):
+def code_objective(config, state, batch, rng, train_audio, params):
     """The terms of eq. 17 that need no picture; returns as `generator_objective`, no frames."""
-    terms, _, updates = code_terms(config, state, batch, rng, params)
+    terms, _, updates = code_terms(config, state, batch, rng, params, train_audio)
     loss = weighted(config, state, terms)
     return loss, ({**terms, "loss": loss}, None, updates)
 
@@ -204,14 +208,14 @@ def train_step(config, state, frozen, batch, rng, *, flags):
     Args:
       config: values of the stage.
       state, frozen, batch, rng: see `jaxtalk.core.stage`.
-      flags: ("codes",), ("r1",) or (). In a step with "codes" only the model learns, from
-        `code_objective`.
+      flags: ("codes",), ("codes", "audio"), ("r1",) or (). In a step with "codes" only the model
+        learns, from `code_objective`, its audio encoder where "audio" is there, too.
 
     Returns:
       The next state, and the terms of both losses, unweighted.
     """
     if "codes" in flags:
-        objective = functools.partial(code_objective, config, state, batch, rng)
+        objective = functools.partial(code_objective, config, state, batch, rng, "audio" in flags)
     else:
         objective = functools.partial(generator_objective, config, state, frozen, batch, rng)
     grads, (metrics, fake, stats) = jax.grad(objective, has_aux=True)(state.params["styletalker"])
