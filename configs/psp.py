@@ -70,6 +70,9 @@ def stage_config(preset="demo"):
                 # Squared error of eyes and mouth, a few of the demo's pixels; not in the paper.
                 "eyes_weight": 2.0 if demo else 0.0,
                 "mouth_weight": 1.5 if demo else 0.0,
+                # Squared error, there, of what changes between the frames of a pair.
+                "eyes_change_weight": 10.0 if demo else 0.0,
+                "mouth_change_weight": 2.0 if demo else 0.0,
                 # Motion between the frames of a pair in its place, and elsewhere.
                 "anchor_weight": 0.1 if demo else 0.0,
                 "stray_weight": 0.2 if demo else 0.0,
@@ -91,8 +94,6 @@ def stage_config(preset="demo"):
         data=ConfigDict({"kind": "pairs", "num_candidates": 8} if demo else {"kind": "frames"}),
         batch_size=4 if demo else 8,
         num_steps=7_000 if demo else 500_000,
-        # False: a round for the generator of the demo alone, from `start_from` (its codes stay).
-        train_encoder=True,
     )
 
 

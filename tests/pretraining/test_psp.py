@@ -1,15 +1,11 @@
 """Codes, pairs and the mask of the psp stage."""
 
-import importlib
-
 import jax
 import numpy as np
 
-import configs.psp
-from jaxtalk.ops.landmarks import MIRRORED
-from jaxtalk.pretraining import psp
+from jaxtalk.ops.landmarks import EYES, MIRRORED, MOUTH
 from jaxtalk.pretraining.psp.anchors import MEASURES, measure, motion_errors, places
-from jaxtalk.pretraining.psp.autoencoder import mirrored, swap_styles
+from jaxtalk.pretraining.psp.autoencoder import changes, mirrored, swap_styles
 from jaxtalk.pretraining.psp.model import feature_mask
 
 
@@ -112,37 +108,19 @@ def test_mask_is_where_eyes_and_mouth_are():
         np.testing.assert_allclose(mask[i], np.exp(-squares / 2).max(axis=0), atol=1e-5)
 
 
-def test_a_generator_trained_alone_leaves_the_encoder_as_it_is():
-    """Traced only: what comes out of the step is what went in."""
-    values = configs.psp.stage_config("demo")
-    values.train_encoder = False
-    stage = psp.make(values)
-    model = stage_of("stylegan3"), stage_of("perceptual"), stage_of("arcface")
-    frozen = {made.name: exported(made) for made in model}
-    state = jax.eval_shape(stage.init, jax.random.key(0), frozen)
-    assert sorted(state.opt_state) == ["generator"]
-    batch = {k: jax.ShapeDtypeStruct((2, *s), d) for k, (s, d) in stage.batch_spec.items()}
-
-    def step(state, frozen, batch):
-        return stage.train_step(state, frozen, batch, jax.random.key(0), flags=())[0]
-
-    jaxpr, out = jax.make_jaxpr(step, return_shape=True)(state, frozen, batch)
-    came_in = set(jaxpr.jaxpr.invars)
-    kept = jax.tree.unflatten(jax.tree.structure(out), [v in came_in for v in jaxpr.jaxpr.outvars])
-    for network, stays in (("encoder", True), ("generator", False)):
-        parts = (kept.params[network], kept.ema[network]["params"])
-        assert [set(jax.tree.leaves(part)) for part in parts] == [{stays}, {stays}]
-    assert all(jax.tree.leaves(kept.stats["encoder"]))
-
-
-def stage_of(name):
-    values = importlib.import_module(f"configs.{name}").stage_config("demo")
-    return importlib.import_module(values.module).make(values)
-
-
-def exported(stage):
-    state = jax.eval_shape(stage.init, jax.random.key(0), {})
-    return jax.eval_shape(stage.export, state, {})
+def test_changes_are_seen_apart_from_what_is_always_wrong():
+    points = np.zeros((4, 68, 2), np.float32)
+    points[:, EYES, 1], points[:, MOUTH, 1] = -0.5, 0.5
+    real = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
+    fake = real + 0.3
+    found = changes(real, fake, points)
+    assert set(found) == {"eyes_change", "mouth_change"}
+    for value in found.values():
+        np.testing.assert_allclose(value, np.zeros(2), atol=1e-10)
+    fake[2, :16] += 0.2  # the second pair: the first frame's upper half
+    found = changes(real, fake, points)
+    np.testing.assert_allclose(found["eyes_change"], [0, 0.04], atol=1e-5)
+    np.testing.assert_allclose(found["mouth_change"], [0, 0], atol=1e-5)
 
 
 def test_swap_styles_exchanges_the_later_styles_of_a_pair():

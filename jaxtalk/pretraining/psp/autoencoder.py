@@ -18,9 +18,9 @@ from jaxtalk.core.optimizers import make_optimizer
 from jaxtalk.core.stage import Stage
 from jaxtalk.core.state import TrainState, ema_update
 from jaxtalk.nn.stylegan3 import w_avg
-from jaxtalk.ops.landmarks import MIRRORED, NUM_LANDMARKS
+from jaxtalk.ops.landmarks import EYES, MIRRORED, MOUTH, NUM_LANDMARKS
 from jaxtalk.pretraining.psp.anchors import motion_errors
-from jaxtalk.pretraining.psp.model import make_networks, make_terms
+from jaxtalk.pretraining.psp.model import feature_mask, make_networks, make_terms
 
 NETWORKS = ("encoder", "generator")
 EMA_WARMUP_STEPS = 10
@@ -31,10 +31,8 @@ def autoencoder_stage(config):
     model = config.model
     encoder, generator = make_networks(model)
     terms = make_terms(config)
-    # A generator that is trained alone leaves the codes as they are, batch statistics and all.
-    trained = NETWORKS if config.train_encoder else ("generator",)
     optimizers = {
-        name: make_optimizer(config.optimizer[name], config.num_steps) for name in trained
+        name: make_optimizer(config.optimizer[name], config.num_steps) for name in NETWORKS
     }
     image_shape = (model.image_size, model.image_size, 3)
 
@@ -55,7 +53,7 @@ def autoencoder_stage(config):
             # A copy: the state is donated, the frozen weights are not.
             "generator": jax.tree.map(jnp.copy, frozen["stylegan3"]["generator"]),
         }
-        opt_state = {name: optimizers[name].init(variables[name]["params"]) for name in trained}
+        opt_state = {name: optimizers[name].init(variables[name]["params"]) for name in NETWORKS}
         return TrainState.create(variables, opt_state, ema_networks=NETWORKS)
 
     def train_step(state, frozen, batch, rng, *, flags):
@@ -65,15 +63,12 @@ def autoencoder_stage(config):
 
         def loss_fn(params):
             stats = {}
-            if config.train_encoder:
-                offsets, stats["encoder"] = encoder.apply(
-                    state.variables("encoder", params["encoder"]),
-                    real,
-                    train=True,
-                    mutable=["batch_stats"],
-                )
-            else:
-                offsets = encoder.apply(state.variables("encoder"), real)
+            offsets, stats["encoder"] = encoder.apply(
+                state.variables("encoder", params["encoder"]),
+                real,
+                train=True,
+                mutable=["batch_stats"],
+            )
             variables = state.variables("generator", params["generator"])
             fake, stats["generator"] = generator.apply(
                 variables,
@@ -86,22 +81,23 @@ def autoencoder_stage(config):
                 frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(landmarks)
             )
             metrics = {name: value.mean() for name, value in values.items()}
-            moved = {k: v.mean() for k, v in motion_terms(offsets, landmarks, pose).items()}
+            moved = motion_terms(offsets, landmarks, pose)
+            moved |= changes(real, fake, as_batch(landmarks))
+            moved = {k: v.mean() for k, v in moved.items()}
             metrics["loss"] += sum(config.loss[f"{k}_weight"] * v for k, v in moved.items())
             return metrics["loss"], (stats, metrics | moved)
 
-        params, opt_state = dict(state.params), {}
-        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)({k: params[k] for k in trained})
-        for name in trained:
-            updates, opt_state[name] = optimizers[name].update(
+        grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(state.params)
+        params, opt_state = {}, {}
+        for name, optimizer in optimizers.items():
+            updates, opt_state[name] = optimizer.update(
                 grads[name], state.opt_state[name], state.params[name]
             )
             params[name] = optax.apply_updates(state.params[name], updates)
-        stats = {**state.stats, **stats}
         state = state.replace(step=state.step + 1, params=params, stats=stats, opt_state=opt_state)
         decay = jnp.minimum(model.ema_decay, state.step / (state.step + EMA_WARMUP_STEPS))
-        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in trained}
-        return state.replace(ema={**state.ema, **ema}), metrics
+        ema = {name: ema_update(state.ema[name], state.variables(name), decay) for name in NETWORKS}
+        return state.replace(ema=ema), metrics
 
     def reconstruct(state, real):
         """Offsets and pictures, of a batch of pairs."""
@@ -118,6 +114,7 @@ def autoencoder_stage(config):
             frozen, real=real, fake=fake, offsets=offsets, landmarks=as_batch(batch["landmarks"])
         )
         values = {name: value.reshape(-1, 2).mean(axis=1) for name, value in values.items()}
+        values |= changes(real, fake, as_batch(batch["landmarks"]))
         return values | motion_terms(offsets, batch["landmarks"], batch["pose"])
 
     def preview(state, frozen, batch, rng):
@@ -162,6 +159,30 @@ def mirrored(rng, video, landmarks, pose):
     # Yaw, roll and x change sides.
     pose = jnp.where(flip[..., 0], pose * jnp.array([-1.0, 1.0, -1.0, -1.0, 1.0, 1.0]), pose)
     return video, jnp.where(flip, turned, landmarks), pose
+
+
+def changes(real, fake, landmarks):
+    """How far off is what changes between the frames of pairs, around eyes and mouth.
+
+    In the squared error of the frames themselves a blink hides behind all that is not quite like
+    this person's eyes; it is the same in both frames, and the difference is without it.
+
+    Args:
+      real, fake: [B * 2, H, W, 3], neighbours are pairs.
+      landmarks: [B * 2, 68, 2] of the real ones, in [-1, 1].
+
+    Returns:
+      {"eyes_change", "mouth_change": [B], squared errors}.
+    """
+    wrong = fake.astype(jnp.float32) - real
+    square = jnp.square(wrong[0::2] - wrong[1::2]).mean(axis=-1)
+    values = {}
+    for name, points in (("eyes", EYES), ("mouth", MOUTH)):
+        mask = feature_mask(landmarks[:, points], real.shape[1])
+        mask = jnp.maximum(mask[0::2], mask[1::2])
+        total = jnp.maximum(mask.sum(axis=(1, 2)), 1e-6)
+        values[f"{name}_change"] = (square * mask).sum(axis=(1, 2)) / total
+    return values
 
 
 def swap_styles(styles, *, num_own):
