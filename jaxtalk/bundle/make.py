@@ -28,7 +28,6 @@ from flax import traverse_util
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_weights
-from jaxtalk.training.loop import dataset_of
 
 BUNDLE = pathlib.Path(__file__).parent
 STAGE = "styletalker"
@@ -182,8 +181,9 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None):
             left_behind = LEFT_BEHIND.get(stage_directory.name, ())
             taken = {k: v for k, v in variables.items() if k not in left_behind}
             save_weights(new / name, halved(taken), portable(config), compressed=True)
+            own_corpus = config[stage_directory.name].data.get("corpus")
             stages[name] = {
-                **{"seed": config.seed, "corpus": dataset_of(config, stage_directory.name).name},
+                **{"seed": config.seed, "corpus": own_corpus or config.dataset.name},
                 **history(stage_directory),
             }
         for name in kept:
