@@ -12,10 +12,11 @@ from noise give no useful generator, so here encoder and generator train togethe
 autoencoder, with the losses of eq. 20, on pairs of frames of a clip: each is decoded from its own
 first `model.num_motion_styles` styles and the last ones of the other, so that all that moves is
 in the styles that StyleTalker edits. Its batch counts clips, two frames each, mirrored at random;
-eyes and mouth count more than other pixels (`loss.eyes_weight`, `loss.mouth_weight`), and the codes
-are hardly pulled to the mean (`loss.w_norm_weight`). Nor has an autoencoder the order that
-adversarial training gives to styles: `model.anchors` give nine measures of the drawn faces, head
-pose, brows, eyelids and lips, an entry of a style each, in which their motion must lie
+eyes and mouth count more than other pixels (`loss.eyes_weight`, `loss.mouth_weight`), above all in
+what changes there between the two frames (`loss.eyes_change_weight`, `loss.mouth_change_weight`),
+and the codes are hardly pulled to the mean (`loss.w_norm_weight`). Nor has an autoencoder the order
+that adversarial training gives to styles: `model.anchors` give nine measures of the drawn faces,
+head pose, brows, eyelids and lips, an entry of a style each, in which their motion must lie
 (`loss.anchor_weight`), and all other entries of the motion styles shall keep still
 (`loss.stray_weight`). So this preset takes landmarks and poses of the corpus. The paper's does
 without: it keeps the generator frozen and trains on single frames alone.
@@ -58,25 +59,27 @@ def stage_config(preset="demo"):
                 | {"mouth_opening": 6, "mouth_width": 6, "eye_opening": 7}
                 if demo
                 else {},
-                "anchor_scale": 0.2,
+                # A generator learns what an entry means as fast as that entry moves: at .2, lids
+                # that shut in the codes stayed open in the pictures.
+                "anchor_scale": 1.0,
                 "ema_decay": 0.998 if demo else 0.999,
             }
         ),
         loss=ConfigDict(
             {
                 # LPIPS of the demo's small trunk is about ten times the squared error.
-                "l2_weight": 4.0 if demo else 1.0,
+                "l2_weight": 8.0 if demo else 1.0,
                 "lpips_weight": 0.8,
                 # Squared error of eyes and mouth, a few of the demo's pixels; not in the paper.
-                "eyes_weight": 2.0 if demo else 0.0,
-                "mouth_weight": 1.5 if demo else 0.0,
+                "eyes_weight": 6.0 if demo else 0.0,
+                "mouth_weight": 3.0 if demo else 0.0,
                 # Squared error, there, of what changes between the frames of a pair.
-                "eyes_change_weight": 10.0 if demo else 0.0,
-                "mouth_change_weight": 2.0 if demo else 0.0,
+                "eyes_change_weight": 20.0 if demo else 0.0,
+                "mouth_change_weight": 4.0 if demo else 0.0,
                 # Motion between the frames of a pair in its place, and elsewhere.
                 "anchor_weight": 0.1 if demo else 0.0,
-                "stray_weight": 0.2 if demo else 0.0,
-                "id_weight": 0.1,
+                "stray_weight": 15.0 if demo else 0.0,
+                "id_weight": 0.3 if demo else 0.1,
                 # The demo's generator has yet to learn what its codes mean: with the paper's
                 # weight they hardly leave the mean, and training takes several times as long.
                 "w_norm_weight": 0.0005 if demo else 0.01,

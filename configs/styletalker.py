@@ -18,14 +18,15 @@ Deviation of both presets: gradients are clipped at a norm of 1 and the KL term 
 the first steps (`loss.kl_warmup_steps`).
 
 Deviations of the demo: `loss.code_weight` pulls the codes of all frames to the encoder's, because a
-few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, several
-times as fast as the others, learn from the codes alone (both 0 in the paper preset); higher
-learning rates, narrower networks, codes of 48 frames and windows of 5; 2 extra scales of LPIPS
-instead of 3, as 8 pixels are too few for its trunk; a sync loss that weighs .5, as in so few steps
-.1 moves the lips little; `model.block.relative_motion`: the posterior sees motion as the change
-since the first frame; `model.joint_prior`: drawn one by one, as the paper has it, the eight style
-vectors move apart; `model.lip_styles`: the posterior does not see the style that the demo's encoder
-keeps for the lips; and `model.prior_scale`: motion is drawn with more noise than was learned (see
+few CPU minutes of window losses alone move little, and the first `loss.code_steps` steps, many
+times as fast as the others, learn from the codes alone, after `loss.audio_steps` of them with the
+audio encoder as it is (all 0 in the paper preset); higher learning rates, narrower networks, codes
+of 48 frames and windows of 5; 2 extra scales of LPIPS instead of 3, as 8 pixels are too few for its
+trunk; a sync loss that weighs .5, as in so few steps .1 moves the lips little;
+`model.block.relative_motion`: the posterior sees motion as the change since the first frame;
+`model.joint_prior`: drawn one by one, as the paper has it, the eight style vectors move apart;
+`model.lip_styles`: the posterior does not see the style that the demo's encoder keeps for the lips;
+and `model.prior_scale`: motion is drawn with more noise than was learned (see
 `jaxtalk.systems.styletalker.model`).
 """
 
@@ -55,10 +56,8 @@ def stage_config(preset="demo"):
                 "joint_prior": demo,
                 # Those that the demo's encoder keeps for the lips.
                 "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
-                # Between 1.2 and 1.4 of 1 to 1.6, by pose spectrum and blinks of validation clips.
-                "prior_scale": 1.3 if demo else 1.0,
-                # Motion in the codes of the demo's encoder is of this size.
-                "code_unit": encoder.anchor_scale if demo else 1.0,
+                # By variance and distance of the poses of validation clips, of 1.2 and 1.5.
+                "prior_scale": 1.5 if demo else 1.0,
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 8 if demo else 32,
@@ -101,8 +100,8 @@ def stage_config(preset="demo"):
                 "code_weight": 1.0 if demo else 0.0,
                 # First steps, which learn from codes alone and synthesise nothing; and the first of
                 # these, in which the audio encoder learns, too: it takes two thirds of their time.
-                "code_steps": 500 if demo else 0,
-                "audio_steps": 400 if demo else 0,
+                "code_steps": 1_000 if demo else 0,
+                "audio_steps": 300 if demo else 0,
                 # R1 on the video discriminator every r1_interval steps; gamma 0 leaves it out.
                 "r1_gamma": 0.0,
                 "r1_interval": 16,
@@ -124,7 +123,7 @@ def stage_config(preset="demo"):
             }
         ),
         batch_size=4 if demo else 16,
-        num_steps=600 if demo else 300_000,
+        num_steps=1_100 if demo else 300_000,
     )
 
 
@@ -169,8 +168,10 @@ def _bundle_recipe(preset, stages):
     stages["psp"].num_steps = 20_000
     # Motion that the prior has seen to its end: in 32 frames a head hardly turns.
     stages["styletalker"].data.clip_frames = 72
-    stages["styletalker"].loss.code_steps = 1_000
-    stages["styletalker"].num_steps = 1_200
+    # The prior, above all, goes on learning: what it draws moves as much as people do in the end.
+    stages["styletalker"].loss.audio_steps = 1_200
+    stages["styletalker"].loss.code_steps = 9_000
+    stages["styletalker"].num_steps = 9_200
     recipe = common.recipe(preset, stages, use_bundle=False)
     recipe.dataset.name = "procedural_heads/bundle_64"
     return recipe

@@ -33,13 +33,15 @@ BUNDLE = pathlib.Path(__file__).parent
 STAGE = "styletalker"
 LEFT_BEHIND = {"stylegan3": ("discriminator",), STAGE: ("encoder", "generator")}
 MAX_MEGABYTES = 12.0
+# Of floats, where half precision has 11; pictures show it when those of encoder and generator go.
 SIGNIFICANT_BITS = 8
+PRECISE = ("psp",)
 PLACES = {"data_dir": "data", "codes_dir": ""}  # fields of the dataset, and what they are unset
 
 
-def halved(variables):
-    """Nested dicts of arrays with float32 leaves in float16, rounded to the 8 significant bits that
-    bfloat16 has: what is left compresses better by a sixth.
+def halved(variables, stage=""):
+    """Nested dicts of arrays with float32 leaves in float16, but for the stages `PRECISE` rounded
+    to the 8 significant bits that bfloat16 has: what is left compresses better by a sixth.
 
     Raises:
       UserError: a value is beyond the range of half precision.
@@ -47,10 +49,12 @@ def halved(variables):
     flat = traverse_util.flatten_dict(variables, sep="/")
     for name, array in flat.items():
         if array.dtype == np.float32:
-            mantissa, exponent = np.frexp(array)
-            rounded = np.ldexp(
-                np.round(mantissa * 2.0**SIGNIFICANT_BITS), exponent - SIGNIFICANT_BITS
-            )
+            rounded = array
+            if stage not in PRECISE:
+                mantissa, exponent = np.frexp(array)
+                rounded = np.ldexp(
+                    np.round(mantissa * 2.0**SIGNIFICANT_BITS), exponent - SIGNIFICANT_BITS
+                )
             if np.abs(rounded).max(initial=0) > np.finfo(np.float16).max:
                 raise UserError(f"{name}: has values that half precision cannot hold")
             flat[name] = rounded.astype(np.float16)
@@ -180,7 +184,7 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None):
             variables, config = load_weights(stage_directory / "weights")
             left_behind = LEFT_BEHIND.get(stage_directory.name, ())
             taken = {k: v for k, v in variables.items() if k not in left_behind}
-            save_weights(new / name, halved(taken), portable(config), compressed=True)
+            save_weights(new / name, halved(taken, name), portable(config), compressed=True)
             own_corpus = config[stage_directory.name].data.get("corpus")
             stages[name] = {
                 **{"seed": config.seed, "corpus": own_corpus or config.dataset.name},
@@ -188,7 +192,7 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None):
             }
         for name in kept:
             variables, config = load_weights(old / name)
-            save_weights(new / name, halved(variables), portable(config), compressed=True)
+            save_weights(new / name, halved(variables, name), portable(config), compressed=True)
             stages[name] = json.loads((old / "card.json").read_text())["stages"][name]
         for name, row in stages.items():
             row["megabytes"] = round((new / name / "weights.npz").stat().st_size / 1e6, 3)

@@ -95,6 +95,9 @@ def test_keeps_the_bits_of_bfloat16():
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found[:4], [0.0, -1.0, 1 + 2**-7, 1 + 2**-7])
     assert found[4] == np.float16(3e-6)  # subnormal: as near as half precision comes
+    kept = make.halved({"a": values}, "psp")["a"]
+    np.testing.assert_array_equal(kept, values.astype(np.float16))
+    assert kept[3] != found[3]
 
 
 def test_refuses_what_half_precision_cannot_hold():

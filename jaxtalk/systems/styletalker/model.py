@@ -48,9 +48,6 @@ class StyleTalker(nn.Module):
       prior_scale: factor of the noise of motion that is drawn (a deviation where it is not 1). A
         prior that learned for minutes draws too little; this is set by how much validation clips
         move.
-      code_unit: what counts as 1 in the blocks: they see, and make, style vectors divided by it. 1
-        for those of a generator that was trained on normal latents; smaller for codes that hardly
-        leave their mean.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.
@@ -61,7 +58,6 @@ class StyleTalker(nn.Module):
     joint_prior: bool = False
     lip_styles: tuple[int, ...] = ()
     prior_scale: float = 1.0
-    code_unit: float = 1.0
     audio: Any = None
     block: Any = None
     dtype: jnp.dtype = jnp.float32
@@ -148,16 +144,16 @@ class StyleTalker(nn.Module):
         return jnp.moveaxis(frame_noise(rng, first_frame, num_frames, shape), 0, 2)
 
     def _split(self, w):
-        """[..., num_ws, D] -> the edited ones in `code_unit`s, [num_blocks, ..., D]."""
-        return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0) / self.code_unit
+        """[..., num_ws, D] -> the edited ones, [num_blocks, ..., D]."""
+        return jnp.moveaxis(w[..., : self.num_blocks, :], -2, 0)
 
     def _without_lips(self, edited):
         """[num_blocks, ...], zeros in the place of `lip_styles`."""
         return edited.at[np.array(self.lip_styles, np.int32)].set(0.0)
 
     def _join(self, edited, w_ref):
-        """[num_blocks, B, N, D] in `code_unit`s, the rest of w_ref -> [B, N, num_ws, D]."""
-        edited = jnp.moveaxis(edited, 0, 2) * self.code_unit
+        """[num_blocks, B, N, D], the rest of w_ref -> [B, N, num_ws, D]."""
+        edited = jnp.moveaxis(edited, 0, 2)
         rest = jnp.broadcast_to(
             w_ref[:, None, self.num_blocks :],
             (*edited.shape[:2], w_ref.shape[1] - self.num_blocks, w_ref.shape[2]),
@@ -173,7 +169,6 @@ def make_model(model):
         joint_prior=model.joint_prior,
         lip_styles=tuple(model.lip_styles),
         prior_scale=model.prior_scale,
-        code_unit=model.code_unit,
         audio=model.audio.to_dict(),
         block=model.block.to_dict(),
         dtype=jnp.dtype(model.dtype),
