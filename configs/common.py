@@ -38,6 +38,7 @@ def adam(
     name="adam",
     warmup_steps=0,
     decay="none",
+    floor=0.0,
 ):
     """Values of `jaxtalk.core.optimizers.make_optimizer`."""
     return ConfigDict(
@@ -50,6 +51,7 @@ def adam(
             "clip_norm": clip_norm,
             "warmup_steps": warmup_steps,
             "decay": decay,
+            "floor": floor,
         }
     )
 

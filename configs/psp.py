@@ -14,6 +14,7 @@ first `model.num_motion_styles` styles and the last ones of the other, so that a
 in the styles that StyleTalker edits. Its batch counts clips, two frames each, mirrored at random;
 eyes and mouth count more than other pixels (`loss.eyes_weight`, `loss.mouth_weight`), above all in
 what changes there between the two frames (`loss.eyes_change_weight`, `loss.mouth_change_weight`),
+faces weigh more (`loss.id_weight`), since those that training never saw come out too much alike,
 and the codes are hardly pulled to the mean (`loss.w_norm_weight`). Nor has an autoencoder the order
 that adversarial training gives to styles: `model.anchors` give nine measures of the drawn faces,
 head pose, brows, eyelids and lips, an entry of a style each, in which their motion must lie

@@ -2,7 +2,7 @@
 # Trains the weights that come with jaxtalk, from nothing, and the ablations of StyleTalker on the
 # same frozen stages, and takes them into jaxtalk/bundle:
 # bash launch/train_bundle.sh [--config.styletalker.num_steps=... and the like, for training]
-# Takes some hours on 2 cores. Run again after it was stopped, it goes on where it was. PYTHON
+# Takes about ten hours on 2 cores, half of them for psp. Run again after it was stopped, it goes on where it was. PYTHON
 # names the interpreter (default: the first 3.11 or 3.12 found).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +12,7 @@ export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 
 bash launch/venv.sh demo
 python=.venv/bin/python
-for corpus in faces_64 bundle_64 demo_64; do
+for corpus in faces_64 bundle_64; do
   $python -m tfds_builders.procedural_heads.build --config "$corpus" --data_dir data
 done
 train() { # preset, work directory, options

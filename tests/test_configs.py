@@ -10,6 +10,7 @@ import pytest
 
 import configs
 from jaxtalk.core.batch import example_batch
+from tfds_builders.procedural_heads.procedural_heads_dataset_builder import CONFIGS
 
 NAMES = sorted(p.stem for p in pathlib.Path(configs.__path__[0]).glob("*.py"))
 NAMES = [name for name in NAMES if name not in ("__init__", "common")]
@@ -238,3 +239,22 @@ def random_batch(rng, stage, values):
         else:
             batch[key] = rng.uniform(-1, 1, array.shape).astype(array.dtype)
     return batch
+
+
+def test_embedded_corpora_fit_the_recipes():
+    """Those that are named are there, and have no more speakers than a stage has room for."""
+    speakers = {f"procedural_heads/{c.name}": c.splits["train"].speakers for c in CONFIGS
+                if "train" in c.splits}  # fmt: skip
+    for arg in ("demo", "scratch", "bundle", *ABLATIONS):
+        recipe = importlib.import_module("configs.styletalker").get_config(arg)
+        for name in recipe.stages:
+            corpus = recipe[name].data.get("corpus") or recipe.dataset.name
+            assert speakers[corpus] <= recipe[name].loss.get("num_speakers", 10**9), (arg, name)
+
+
+def test_steps_with_pictures_still_learn():
+    """They come last, on a learning rate that falls."""
+    for arg in ("demo", "bundle"):
+        values = importlib.import_module("configs.styletalker").get_config(arg).styletalker
+        adam, last = values.optimizer.styletalker, values.num_steps - values.loss.code_steps
+        assert last >= 100 and adam.floor * adam.learning_rate >= 3e-4

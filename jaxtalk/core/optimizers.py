@@ -16,8 +16,8 @@ def make_optimizer(config, num_steps):
       config: fields `name` ("adam", or "ranger": rectified Adam inside lookahead, as pSp trains
         its encoder, but for the centralisation of gradients), `learning_rate`, `b1`, `b2`, `eps`,
         `clip_norm` (global gradient norm; 0 turns it off), `warmup_steps` (the learning rate rises
-        from 0) and `decay` ("none", or "cosine": it falls along half a cosine, to 0 at the last
-        step).
+        from 0) and `decay` ("none", or "cosine": it falls along half a cosine, at the last step to
+        the share `floor` of it, 0 if unset).
       num_steps: length of the training.
 
     Raises:
@@ -39,7 +39,8 @@ def _schedule(config, num_steps):
     peak, warmup = config.learning_rate, config.warmup_steps
     if config.decay == "cosine":
         first = 0.0 if warmup else peak
-        return optax.warmup_cosine_decay_schedule(first, peak, warmup, max(num_steps, warmup + 1))
+        last, end = max(num_steps, warmup + 1), config.get("floor", 0.0) * peak
+        return optax.warmup_cosine_decay_schedule(first, peak, warmup, last, end)
     if config.decay != "none":
         raise UserError(f"optimizer.decay: found {config.decay!r}, expected 'none' or 'cosine'")
     return optax.linear_schedule(0.0, peak, warmup) if warmup else peak

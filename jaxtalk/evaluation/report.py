@@ -70,6 +70,8 @@ def bar(row):
     low, high = row["low"], row["high"]
     if low is None:
         return f"<= {high:.3g}"
+    if low == math.ulp(0.0):  # `claims.ABOVE_ZERO`
+        return "> 0"
     return f">= {low:.3g}" if high is None else f"{low:.2f} .. {high:.2f}"
 
 

@@ -252,6 +252,7 @@ def run(config, workdir, *, data, target=None, accept_changes=False):
         say(f"{job.name}: {job.origin}" + (f", {job.weights}" if job.weights else ""))
         if job.weights is None:  # rather now than after days of the stages before it
             mesh_lib.make_mesh(config[job.name].batch_size, field=f"{job.name}.batch_size")
+            data.fingerprint(loop.dataset_of(config, job.name))  # it is there
             _check_codes(config, job, jobs, data)
     for job in jobs:
         if job.origin == _FINISHED_HERE and not accept_changes:

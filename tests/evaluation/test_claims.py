@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.evaluation import claims
+from jaxtalk.evaluation import claims, report
 from jaxtalk.evaluation.clips import VIDEOS, Clip
 from jaxtalk.evaluation.networks import Track
 
@@ -228,10 +228,14 @@ def test_every_claim_can_be_met_and_says_what_it_reads(clip):
         assert set(claims.clip_values(claim, few)) == {claim.video, *claim.comparisons}, key
 
 
-def test_without_a_blink_the_flow_is_not_judged():
-    statistic = claims.CLAIMS["flow_blinks"].statistic
-    assert np.isnan(statistic(np.array([[0.0, 0.0, 20.0], [0.0, 0.0, 30.0]])))
-    assert statistic(np.array([[0.0, 10.0, 20.0], [0.0, 0.0, 30.0]])) == 5
+def test_an_ablation_that_is_as_good_shows_no_help():
+    """As where neither video blinks."""
+    for key in ("flow_spectrum", "flow_blinks", "sync_loss"):
+        assert claims.CLAIMS[key].low > 0, key
+    row = report.summarise("flow_blinks", [{"no_flow": np.array([0.0, 0.0, 20.0])}] * 4, "")
+    assert (row["value"], row["reached"], report.bar(row)) == (0.0, False, "> 0")
+    row = report.summarise("flow_blinks", [{"no_flow": np.array([0.0, 1e-6, 20.0])}] * 4, "")
+    assert row["reached"]
 
 
 def test_missing_needs():

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import re
 import sys
@@ -231,18 +232,19 @@ def test_a_stage_may_have_its_own_corpus(config, tmp_path, monkeypatch):
         config[name].num_steps = 1
     with config.unlocked():
         config.psp.data.corpus = "faces"
-    read = {}
-    loader = tiny_stage.DATA.make_loader
+    read = []
 
-    def make_loader(dataset, data, **options):
-        read[data.kind] = dataset.name
-        return loader(dataset, data, **options)
+    def spy_on(function, dataset, data, **options):
+        read.append(dataset.name)
+        return function(dataset, data, **options)
 
-    monkeypatch.setattr(tiny_stage.DATA, "make_loader", make_loader)
+    for name in ("make_loader", "make_eval_batches"):
+        spy = functools.partial(spy_on, getattr(tiny_stage.DATA, name))
+        monkeypatch.setattr(tiny_stage.DATA, name, spy)
     monkeypatch.setattr(tiny_stage.DATA, "fingerprint", lambda dataset: dataset.name)
     recipe.run(config, tmp_path, data=tiny_stage.DATA)
     own = config.dataset.name
-    assert read == {config.psp.data.kind: "faces", config.styletalker.data.kind: own} != {}
+    assert read == ["faces", "faces", own, own]
     for name, corpus in (("psp", "faces"), ("styletalker", own)):
         assert json.loads((tmp_path / name / "finished.json").read_text())["corpus"] == corpus
 

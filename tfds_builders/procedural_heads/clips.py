@@ -76,7 +76,7 @@ def _speak(rng, spec, voice, emotion, level):
 
 
 def _phoneme_per_frame(phones, num_frames):
-    """Class [T] of the phone that sounds at t / 25 s."""
+    """Class [T] of the phone that sounds at t / 25 s, before frames are left out."""
     starts = np.array([p.start_s for p in phones])
     instants = np.arange(num_frames) / motion.FPS
     index = np.clip(np.searchsorted(starts, instants + 1e-6, side="right") - 1, 0, None)

@@ -46,8 +46,8 @@ class StyleTalker(nn.Module):
         see their motion (a deviation), so that lips come from the speech alone, whoever's motion is
         borrowed. Where lips and head share style vectors, as in A.2, there are none.
       prior_scale: factor of the noise of motion that is drawn (a deviation where it is not 1). A
-        prior that learned for minutes draws too little; this is set by how much validation clips
-        move.
+        prior that learned for hours draws too little, and a small generator turns heads less than
+        it is told; this is set by how much validation clips move.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.

@@ -234,6 +234,9 @@ def train_step(config, state, frozen, batch, rng, *, flags):
         updates, opt_state[name] = optimizer.update(
             gradient, state.opt_state[name], state.params[name]
         )
+        if name == "styletalker" and flags == ("codes",):  # it would go on by its momentum
+            still = jax.tree.map(jnp.zeros_like, updates["audio_encoder"])
+            updates = updates | {"audio_encoder": still}
         params[name] = optax.apply_updates(state.params[name], updates)
         terms[f"{name}_grad_norm"] = optax.tree.norm(gradient)
     variables = {"params": params["styletalker"], **stats}
