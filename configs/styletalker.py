@@ -10,7 +10,7 @@
                                                                     (bundle_no_flow,
                                                                     bundle_no_sync: as bundle)
 
-Demo: 2 CPU cores, a few minutes for this stage, 64 pixels, the embedded corpus.
+Demo: 2 CPU cores, about ten minutes for this stage, 64 pixels, the embedded corpus.
 Paper: 256 pixels; codes of 128 frames, 15 of them synthesised per step. Neither the batch size nor
 the number of steps are published; those here are for 8 accelerators with 80 GB.
 
