@@ -26,14 +26,16 @@ trunk; a sync loss that weighs .5, as in so few steps .1 moves the lips little;
 `model.block.relative_motion`: the posterior sees motion as the change since the first frame;
 `model.joint_prior`: drawn one by one, as the paper has it, the eight style vectors move apart;
 `model.lip_styles`: the posterior does not see the style that the demo's encoder keeps for the lips;
-and `model.prior_scale`: motion is drawn with more noise than was learned (see
-`jaxtalk.systems.styletalker.model`).
+`model.prior_scale`: motion is drawn with more noise than was learned; and `model.motion_gain`:
+generated lids and heads go further than the codes say (see `jaxtalk.systems.styletalker.model`).
 """
 
 from ml_collections import ConfigDict
 
 from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
 
+# Measure of the face -> factor of the motion of the style that the demo's encoder keeps for it.
+MOTION_GAIN = {"eye_opening": 3.0, "pitch": 1.5}
 ABLATIONS = ("no_flow", "no_sync")
 
 
@@ -58,6 +60,8 @@ def stage_config(preset="demo"):
                 "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
                 # By variance and distance of the poses of validation clips, of 1.2 and 1.5.
                 "prior_scale": 1.5 if demo else 1.0,
+                # By blinks and pitch in reconstructions of validation clips.
+                "motion_gain": _motion_gain(encoder.anchors) if demo else (),
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 8 if demo else 32,
@@ -126,6 +130,12 @@ def stage_config(preset="demo"):
         batch_size=4 if demo else 16,
         num_steps=1_100 if demo else 300_000,
     )
+
+
+def _motion_gain(anchors, num_blocks=8):
+    """A factor for each edited style, 1 where `MOTION_GAIN` has none."""
+    gain = {anchors[name]: factor for name, factor in MOTION_GAIN.items()}
+    return tuple(gain.get(style, 1.0) for style in range(num_blocks))
 
 
 def get_config(arg="demo"):

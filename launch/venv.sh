@@ -44,5 +44,6 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   "$python" -m venv --clear .venv || die ".venv: $python cannot make a virtual environment;\
  install its venv module (Debian, Ubuntu: apt install python3-venv)"
 fi
+echo "installs jaxtalk[$extra] into .venv, a minute or two"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extra]"
 cp setup.py "$stamp"

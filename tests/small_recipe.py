@@ -58,10 +58,10 @@ VALUES = {
 }
 
 
-# What the demo keeps in the styles that it moves; the paper's preset has neither.
+# What the demo keeps in the styles that it moves; the paper's preset has none of it.
 MOVING = {
     "psp": {"anchors": {"brows": 0, "eye_opening": 1, "mouth_opening": 2, "mouth_width": 2}},
-    "styletalker": {"lip_styles": (2,)},
+    "styletalker": {"lip_styles": (2,), "motion_gain": (1.0, 2.0, 1.0)},
 }
 
 

@@ -35,7 +35,7 @@ def recipe():
             "channel_max": 8,
         }
     )
-    model.lip_styles = (2,)
+    model.lip_styles, model.motion_gain = (2,), (1.0, 1.0, 1.0, 2.0)
     model.encoder.update({"num_styles": 8, "w_dim": 8, "width": 4})
     model.audio.update({"width": 4, "output_dim": 16})
     model.block.update(

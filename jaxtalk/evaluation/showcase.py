@@ -69,7 +69,7 @@ def showcase(args):
         ]
         title = f"# What {talkers['checkpoint'].name} makes"
         head = [title, "", f"`{args.command}`", "", "![the portrait](portrait.png)", ""]
-        (folder / "README.md").write_text("\n".join([*head, *sections]))
+        (folder / "README.md").write_text("\n".join([*head, *sections, *beside(out)]))
         for path in folder.iterdir():
             path.replace(out / path.name)
     print(f"wrote {out / 'README.md'}")
@@ -157,6 +157,15 @@ def curves(folder, runs):
         write_curves(folder / f"curves_{stage}.png", stage, rows)
         sections += [f"![{stage}](curves_{stage}.png)", ""]
     return sections if found else []
+
+
+def beside(out):
+    """Section of the page: the reports and notes that lie there already."""
+    paths = [*sorted(out.glob("*/report.md")), *sorted(out.glob("*.md"))]
+    names = [path.relative_to(out).as_posix() for path in paths if path.name != "README.md"]
+    return (
+        ["## Beside this page", "", *(f"- [{name}]({name})" for name in names), ""] if names else []
+    )
 
 
 def write_curves(path, title, rows):

@@ -157,7 +157,7 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             if config.start_from.get(name):
                 state = _begin_from(state, config.start_from[name], shardings, name)
             _, untrained = evaluate(writer, 0, state)
-        meter, clock, alarm = Meter(), Clock(), None
+        meter, clock, alarm, kinds_of_steps = Meter(), Clock(), None, set()
 
         for step in range(start + 1, values.num_steps + 1):
             last, improved = step == values.num_steps, False
@@ -165,12 +165,18 @@ def train(stage, config, frozen, *, workdir, data, codes_dir=None, accept_change
             # ---- Next batch, train step ----
             batch = on_devices(next(loader))
             flags = stage.flags_at(step - 1)
+            to_compile = flags not in kinds_of_steps
+            if to_compile and kinds_of_steps:
+                say(f"{name}: step {step} is the first of another kind, which is compiled now")
             with config_faults_of(name):
                 state, metrics = train_step(state, frozen, batch, step_rng, flags=flags)
             meter.add(step, metrics)
-            if step == start + 1:
+            if to_compile:
                 jax.block_until_ready(metrics)
-                say(f"{name}: first step, with compilation: {clock.start():.1f} s")
+                compiled_s = clock.start()
+                if not kinds_of_steps:
+                    say(f"{name}: first step, with compilation: {compiled_s:.1f} s")
+                kinds_of_steps.add(flags)
             else:
                 clock.tick()
 

@@ -30,10 +30,13 @@ def page(tmp_path_factory):
 def test_page_shows_all_that_it_promises(page):
     folder, arguments = page
     out = folder / "out"
+    (out / "claims").mkdir(parents=True)
+    for name in ("claims/report.md", "notes.md"):
+        (out / name).write_text("written by hand, or by jaxtalk.evaluate")
     ablation = ["--no_flow", arguments[1], "--runs", str(folder / "run")]
     showcase.main([*arguments, *ablation, "--out", str(out)])
     text = (out / "README.md").read_text()
-    files = {path.name for path in out.iterdir()} - {"README.md"}
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*.*")} - {"README.md"}
     assert {name for name in files if f"({name})" in text} == files
     assert files == {
         *(
@@ -41,7 +44,7 @@ def test_page_shows_all_that_it_promises(page):
             for name in ("speech", "motion", "ablations")
             for kind in ("png", "mp4")
         ),
-        *("portrait.png", "walk.png", "curves_psp.png"),
+        *("portrait.png", "walk.png", "curves_psp.png", "claims/report.md", "notes.md"),
     }
     side = 2 * tiny_talker.IMAGE_SIZE
     with Image.open(out / "speech.png") as sheet:

@@ -32,6 +32,7 @@ def small_config():
         {"image_size": PIXELS, "num_ws": 8, "w_dim": 8, "num_blocks": 6, "num_flow_steps": 1}
     )
     config.model.lip_styles = (4,)
+    config.model.motion_gain = (1.0,) * 5 + (2.0,)
     config.model.lpips_width = 2
     config.model.audio.update({"width": 2, "output_dim": 4})
     config.model.block.update(
@@ -219,6 +220,13 @@ def test_lips_in_a_style_that_is_not_edited_are_refused(styles):
     config = small_config()
     config.model.lip_styles = styles
     with pytest.raises(ValueError, match=r"lip_styles: found .*, expected numbers from 0 to 5"):
+        make(config)
+
+
+def test_gains_that_do_not_fit_the_styles_are_refused():
+    config = small_config()
+    config.model.motion_gain = (1.0, 3.0)
+    with pytest.raises(ValueError, match=r"motion_gain: found 2 numbers, expected 6 .* or none"):
         make(config)
 
 

@@ -17,6 +17,7 @@ NUM_FRAMES, BLOCK_FRAMES = 11, 4
 def small_config():
     config = styletalker.stage_config("demo")
     config.model.w_dim = 7
+    config.model.motion_gain = ()
     config.model.audio = ConfigDict({"width": 2, "output_dim": 3})
     config.model.block.update(
         {"z_dim": 4, "motion_width": 8, "motion_dim": 6, "lstm_width": 8, "smoothing_width": 8}
@@ -98,6 +99,25 @@ def test_lips_do_not_follow_the_motion_source(clip):
         other = w.copy()
         other[:, 1:, style] += 1.0
         assert (np.abs(driven(other) - driven(w)).max() > 1e-3) == matters
+
+
+@pytest.mark.parametrize("with_motion", [False, True])
+def test_gain_widens_the_motion_of_its_style_alone(clip, with_motion):
+    config, variables, mel, w, key = clip
+    config = config.copy_and_resolve_references()
+    motion = {"motion_w": w} if with_motion else {}
+
+    def motion_with(gain):
+        config.model.motion_gain = gain
+        found = generate.generate_clip(config, variables, w[:, 0], mel, key, **motion)
+        return np.asarray(found - w[:, :1])
+
+    plain = motion_with(())
+    np.testing.assert_allclose(motion_with((1.0,) * 8), plain, rtol=0, atol=1e-5)
+    expected = plain.copy()
+    expected[:, :, 5] *= 3.0
+    assert np.abs(plain[:, :, 5]).max() > 0.1
+    np.testing.assert_allclose(motion_with((1, 1, 1, 1, 1, 3, 1, 1)), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("with_motion", [False, True])

@@ -223,6 +223,16 @@ def test_what_was_learned_is_told_at_the_end_after_a_pause_too(workdir, tmp_path
     assert held_out(workdir)[0] == scores[0] != scores[9]
 
 
+def test_a_step_that_has_to_be_compiled_is_told(tmp_path, capsys):
+    """Steps 1, 4, 7 and on are of one kind, all others of another; told once in each run."""
+    for num_steps in (5, 9):
+        train(tmp_path, num_steps=num_steps)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "another kind" in line] == [
+        f"psp: step {step} is the first of another kind, which is compiled now" for step in (2, 7)
+    ]
+
+
 def test_an_alarm_is_told_once(tmp_path, monkeypatch, capsys):
     asked, make = [], tiny_stage.make
 

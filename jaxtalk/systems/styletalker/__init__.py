@@ -31,13 +31,18 @@ def make(config):
 
     Raises:
       ValueError: a window of frames that is longer than the clip, or too short for the sync loss;
-        a style for the lips that is not edited.
+        a style for the lips that is not edited; gains that are not one for each edited style.
     """
     model, data = config.model, config.data
     if not all(0 <= style < model.num_blocks for style in model.lip_styles):
         raise ValueError(
             f"model.lip_styles: found {tuple(model.lip_styles)}, expected numbers from 0 to "
             f"{model.num_blocks - 1} (model.num_blocks - 1)"
+        )
+    if len(model.motion_gain) not in (0, model.num_blocks):
+        raise ValueError(
+            f"model.motion_gain: found {len(model.motion_gain)} numbers, expected "
+            f"{model.num_blocks} (model.num_blocks) or none"
         )
     if not NUM_FRAMES <= data.window_frames <= data.clip_frames:
         raise ValueError(
