@@ -69,7 +69,7 @@ def stage_config(preset="demo"):
         loss=ConfigDict(
             {
                 # LPIPS of the demo's small trunk is about ten times the squared error.
-                "l2_weight": 8.0 if demo else 1.0,
+                "l2_weight": 12.0 if demo else 1.0,
                 "lpips_weight": 0.8,
                 # Squared error of eyes and mouth, a few of the demo's pixels; not in the paper.
                 "eyes_weight": 6.0 if demo else 0.0,
@@ -78,9 +78,9 @@ def stage_config(preset="demo"):
                 "eyes_change_weight": 20.0 if demo else 0.0,
                 "mouth_change_weight": 4.0 if demo else 0.0,
                 # Motion between the frames of a pair in its place, and elsewhere.
-                "anchor_weight": 0.1 if demo else 0.0,
+                "anchor_weight": 0.2 if demo else 0.0,
                 "stray_weight": 15.0 if demo else 0.0,
-                "id_weight": 0.3 if demo else 0.1,
+                "id_weight": 2.0 if demo else 0.1,
                 # The demo's generator has yet to learn what its codes mean: with the paper's
                 # weight they hardly leave the mean, and training takes several times as long.
                 "w_norm_weight": 0.0005 if demo else 0.01,

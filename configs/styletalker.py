@@ -34,8 +34,9 @@ from ml_collections import ConfigDict
 
 from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
 
-# Measure of the face -> factor of the motion of the style that the demo's encoder keeps for it.
-MOTION_GAIN = {"eye_opening": 3.0, "pitch": 1.5}
+# Measure of the face -> factor of the motion of the style that the demo's encoder keeps for it, by
+# variance, pitch and blinks in reconstructions of validation clips.
+MOTION_GAIN = {"roll": 1.25, "yaw": 1.1, "pitch": 2.5, "eye_opening": 1.1}
 ABLATIONS = ("no_flow", "no_sync")
 
 
@@ -58,9 +59,8 @@ def stage_config(preset="demo"):
                 "joint_prior": demo,
                 # Those that the demo's encoder keeps for the lips.
                 "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
-                # By variance and distance of the poses of validation clips, of 1.2 and 1.5.
-                "prior_scale": 1.5 if demo else 1.0,
-                # By blinks and pitch in reconstructions of validation clips.
+                # By spectrum and variance of the poses of validation clips, of 1.2 to 1.5.
+                "prior_scale": 1.2 if demo else 1.0,
                 "motion_gain": _motion_gain(encoder.anchors) if demo else (),
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
