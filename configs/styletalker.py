@@ -36,7 +36,7 @@ from configs import arcface, common, landmarks, perceptual, psp, stylegan3, sync
 
 # Measure of the face -> factor of the motion of the style that the demo's encoder keeps for it, by
 # variance, pitch and blinks in reconstructions of validation clips.
-MOTION_GAIN = {"roll": 1.25, "yaw": 1.1, "pitch": 2.5, "eye_opening": 1.1}
+MOTION_GAIN = {"roll": 1.25, "yaw": 1.1, "pitch": 2.5, "eye_opening": 1.3}
 ABLATIONS = ("no_flow", "no_sync")
 
 

@@ -124,6 +124,19 @@ def test_baselines_of_protocols(files, loaded, tmp_path, capsys):
         compared("reconstruction", baseline=tmp_path / "one" / "motion")
 
 
+def test_no_two_videos_share_their_noise(files, loaded, tmp_path, monkeypatch):
+    seeds, generate = [], Talker.generate
+
+    def recorded(self, *inputs, seed, **options):
+        seeds.append(seed)
+        return generate(self, *inputs, seed=seed, **options)
+
+    monkeypatch.setattr(Talker, "generate", recorded)
+    run(files, tmp_path, "--claims", "seeds", protocols=("cross_identity",), limit=2)
+    claims, scores = sorted(seeds[:6]), set(seeds[6:])
+    assert claims == list(range(6)) and scores == set(claims)
+
+
 def dataset(files):
     return ConfigDict({"name": tiny_corpus.NAME, "data_dir": str(files / "corpus")})
 

@@ -92,6 +92,15 @@ VIDEOS = {
 }
 
 
+def seed_of(seed, index):
+    """The first seed of a clip, from that of all: no two clips share one.
+
+    With the same noise for all of them people would blink at the same moments in each clip, and an
+    interval over clips would not know that this is chance.
+    """
+    return seed + NUM_SEEDS * index
+
+
 def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=None):
     """The clips of a split, one at a time, with their videos.
 
@@ -103,7 +112,7 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
       talkers: {"checkpoint": Talker, maybe "no_flow", "no_sync"}.
       networks: of `load_networks`.
       videos: names of `VIDEOS`, or "static".
-      seed: of the generated videos.
+      seed: of the generated videos, see `seed_of`.
       limit: number of clips, from the first; None = all.
 
     Returns:
@@ -147,7 +156,8 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             if name == "static":
                 tracks[name] = still(networks, source.frames[0], length)
                 continue
-            frames = np.concatenate(list(VIDEOS[name](talkers, source, other, seed)))
+            made = VIDEOS[name](talkers, source, other, seed_of(seed, i))
+            frames = np.concatenate(list(made))
             tracks[name] = track(networks, frames)
         return Clip(
             landmarks=source.landmarks,

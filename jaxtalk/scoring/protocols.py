@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.data.source import open_corpus
-from jaxtalk.evaluation.clips import NUM_SEEDS, read_source
+from jaxtalk.evaluation.clips import NUM_SEEDS, read_source, seed_of
 from jaxtalk.media.audio import num_video_frames
 from jaxtalk.scoring import command
 from jaxtalk.scoring.clips import Clip
@@ -48,7 +48,7 @@ def protocol_clips(name, talker, corpus, *, seed=0, limit=None):
       name: of `PROTOCOLS`.
       talker: `Talker`.
       corpus: of `open_corpus`.
-      seed: of the generated videos.
+      seed: of the generated videos, see `seed_of`.
       limit: number of clips, from the first; None = all.
 
     Returns:
@@ -82,7 +82,7 @@ def _clip(name, talker, corpus, i, j, seed):
 
     def pred(shift=0):
         own, other = source(i), source(j)
-        pieces = PROTOCOLS[name](talker, own, other, seed + shift)
+        pieces = PROTOCOLS[name](talker, own, other, seed_of(seed, i) + shift)
         frames = itertools.chain.from_iterable(pieces)
         return itertools.islice(frames, length(own, own.audio)) if paired else frames
 
