@@ -50,8 +50,8 @@ class StyleTalker(nn.Module):
         it is told; this is set by how much validation clips move.
       motion_gain: factor of each edited style vector's way from the reference's, when frames are
         generated (a deviation where not all are 1; none are given: all 1). A generator that learned
-        from squared errors moves what it cannot place to the pixel less than it is told, lids
-        above all; this is set by how much they move in reconstructions of validation clips.
+        from squared errors moves what it cannot place to the pixel less than it is told; this is
+        set by how much validation clips move.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.
