@@ -197,6 +197,21 @@ def test_first_steps_learn_from_the_codes_alone(setting):
     )
 
 
+def test_each_style_vector_counts_in_the_code_error_however_far_it_moves():
+    config = small_config()
+    rng = np.random.default_rng(0)
+    motion = rng.normal(size=(2, 8, 8, 8)) * 10.0 ** np.arange(8)[:, None]  # 2 are not edited
+    motion[:, 0] = 0.0  # the first frame is the origin
+    w = jnp.asarray(rng.normal(size=(2, 1, 8, 8)) + motion, jnp.float32)
+    still = jnp.broadcast_to(w[:, :1], w.shape)
+    error = functools.partial(step.code_error, config)
+    np.testing.assert_allclose(error(still, w).mean(), 1.0, rtol=1e-4)
+    np.testing.assert_array_equal(error(w, w), 0.0)
+    for style, expected in ((0, 1 / 6), (5, 1 / 6), (6, 0.0)):
+        frozen = w.at[:, :, style].set(still[:, :, style])
+        np.testing.assert_allclose(error(frozen, w).mean(), expected, rtol=1e-4)
+
+
 def test_evaluation_and_preview_have_one_entry_per_example(setting):
     _, stage, state, frozen, batch = setting
     values = jax.eval_shape(stage.eval_step, state, frozen, batch)

@@ -119,12 +119,14 @@ def kl_of(out):
 def code_error(config, w_hat, w):
     """Squared error of the edited style vectors of all frames, in units of their motion: [B].
 
-    The unit is the mean over the batch of the squared distance to the first frame, so that holding
-    the reference still scores 1 and the scale of the codes does not matter. Not in the paper.
+    The unit of each style vector is the mean over the batch of its squared distance to the first
+    frame, so that holding the reference still scores 1 and the scale of the codes does not matter.
+    Each has a unit of its own: what turns a head in the picture may move a hundredth as far in the
+    codes as what opens a mouth, and would not be learned. Not in the paper.
     """
     w_hat, w = (x[:, :, : config.model.num_blocks] for x in (w_hat, w))
-    still = jnp.square(w - w[:, :1]).mean()
-    return jnp.square(w_hat - w).mean(axis=(1, 2, 3)) / (still + 1e-6)
+    still = jnp.square(w - w[:, :1]).mean(axis=(0, 1, 3))
+    return (jnp.square(w_hat - w).mean(axis=(1, 3)) / (still + 1e-6)).mean(axis=1)
 
 
 def code_terms(config, state, batch, rng, params, train_audio=True):
