@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from jaxtalk import evaluate
 from jaxtalk.data.source import open_corpus
 from jaxtalk.evaluation.claims import CLAIMS
-from jaxtalk.evaluation.clips import read_source
+from jaxtalk.evaluation.clips import NUM_SEEDS, read_source, seed_of
 from jaxtalk.media.audio import num_video_frames
 from jaxtalk.metrics import image
 from jaxtalk.scoring import protocols
@@ -135,6 +135,12 @@ def test_no_two_videos_share_their_noise(files, loaded, tmp_path, monkeypatch):
     run(files, tmp_path, "--claims", "seeds", protocols=("cross_identity",), limit=2)
     claims, scores = sorted(seeds[:6]), set(seeds[6:])
     assert claims == list(range(6)) and scores == set(claims)
+
+
+def test_no_seed_is_beyond_the_largest():
+    first = 2**32 - NUM_SEEDS  # the largest that the first clip can have
+    seeds = [seed_of(first, i) + shift for i in range(9) for shift in range(NUM_SEEDS)]
+    assert len(set(seeds)) == len(seeds) and min(seeds) >= 0 and max(seeds) == 2**32 - 1
 
 
 def dataset(files):

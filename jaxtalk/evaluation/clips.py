@@ -96,9 +96,10 @@ def seed_of(seed, index):
     """The first seed of a clip, from that of all: no two clips share one.
 
     With the same noise for all of them people would blink at the same moments in each clip, and an
-    interval over clips would not know that this is chance.
+    interval over clips would not know that this is chance. Seeds end at 2^32 - 1: those beyond
+    begin again from 0. That of the first clip is taken as it is, for its talker to refuse or not.
     """
-    return seed + NUM_SEEDS * index
+    return (seed + NUM_SEEDS * index) % (2**32 - NUM_SEEDS) if index else seed
 
 
 def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=None):
