@@ -34,10 +34,10 @@ from ml_collections import ConfigDict
 
 from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
 
-# Measure of the face -> factor of the motion of the style that the demo's encoder keeps for it: of
-# the head by its variance in reconstructions of validation clips, of pitch by how well it is read
-# there, of lids by blinks a minute, 30 in the training split.
-MOTION_GAIN = {"roll": 1.25, "yaw": 1.1, "pitch": 2.5, "eye_opening": 1.3}
+# Factors of the motion of each edited style, by variance and spectrum of the poses and by the blinks
+# of generated training clips: of pitch, which the demo's encoder keeps in style 2, and of style 5,
+# by which the generator moves it, too; and of the lids.
+MOTION_GAIN = (1.0, 1.0, 2.5, 1.0, 1.0, 2.0, 1.0, 1.4)
 ABLATIONS = ("no_flow", "no_sync")
 
 
@@ -60,9 +60,9 @@ def stage_config(preset="demo"):
                 "joint_prior": demo,
                 # Those that the demo's encoder keeps for the lips.
                 "lip_styles": (encoder.anchors.mouth_opening,) if demo else (),
-                # By spectrum and variance of the poses of validation clips, of 1.2 to 1.5.
+                # Of 1.0 to 1.2, by the same poses as the gains.
                 "prior_scale": 1.2 if demo else 1.0,
-                "motion_gain": _motion_gain(encoder.anchors) if demo else (),
+                "motion_gain": MOTION_GAIN if demo else (),
                 "audio": {"width": 8 if demo else 64, "output_dim": 128 if demo else 512},
                 "block": {
                     "z_dim": 8 if demo else 32,
@@ -131,12 +131,6 @@ def stage_config(preset="demo"):
         batch_size=4 if demo else 16,
         num_steps=1_100 if demo else 300_000,
     )
-
-
-def _motion_gain(anchors, num_blocks=8):
-    """A factor for each edited style, 1 where `MOTION_GAIN` has none."""
-    gain = {anchors[name]: factor for name, factor in MOTION_GAIN.items()}
-    return tuple(gain.get(style, 1.0) for style in range(num_blocks))
 
 
 def get_config(arg="demo"):

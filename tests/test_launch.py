@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
+
+from jaxtalk.training import command_line
 
 ROOT = pathlib.Path(__file__).parents[1]
 SCRIPTS = [*sorted((ROOT / "launch").glob("*.sh")), ROOT / ".ci/run"]
@@ -133,13 +136,17 @@ def test_check_of_the_bundle_draws_the_corpus_and_passes_options_on(tmp_path):
     assert modules_run(folder) == ["venv", "pip", *steps]
 
 
+def trainings(folder):
+    """Options of each call of jaxtalk.train in the log."""
+    lines = (folder / "log").read_text().splitlines()
+    return [line.split("-m jaxtalk.train ", 1)[1] for line in lines if "jaxtalk.train" in line]
+
+
 def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
     folder, python = checkout(tmp_path)
     option = "--config.styletalker.num_steps=9"
     done = bash("launch/train_bundle.sh", option, cwd=folder, PYTHON=python)
     assert done.returncode == 0, done.stderr
-    lines = (folder / "log").read_text().splitlines()
-    trained = [line.split("-m jaxtalk.train ", 1)[1] for line in lines if "jaxtalk.train" in line]
     presets = {"bundle": "full", "bundle_no_flow": "no_flow", "bundle_no_sync": "no_sync"}
     begins = [
         f"--config configs/styletalker.py:{preset} --workdir runs/bundle/{name} "
@@ -150,16 +157,55 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
         f"--config.pretrained.{stage}=runs/bundle/full/{stage}/weights"
         for stage in ("perceptual", "arcface", "psp", "syncnet")
     ]
-    assert trained == [
+    assert trainings(folder) == [
+        *(begin + f"--dry_run {option}" for begin in begins),
         begins[0] + f"--stage landmarks {option}",
         begins[0] + option,
         begins[1] + " ".join([*frozen, option]),
         begins[2] + " ".join([*frozen[:3], option]),
     ]
-    build = "tfds_builders.procedural_heads.build"
-    assert modules_run(folder)[2:] == [
-        *(build, build, *["jaxtalk.train"] * 4, "jaxtalk.bundle.make", build, "jaxtalk.evaluate"),
+    build, train = "tfds_builders.procedural_heads.build", "jaxtalk.train"
+    made = ["jaxtalk.bundle.make", build, "jaxtalk.evaluate"]
+    assert modules_run(folder)[2:] == [*[train] * 3, build, build, *[train] * 4, *made]
+
+
+# ml_collections loads config files with a function that Python deprecates.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*spec_from_loader:DeprecationWarning")
+def test_each_recipe_of_the_bundle_has_the_values_that_it_is_given(tmp_path, monkeypatch):
+    """Those of the sync expert, too, which one of the recipes does not train."""
+    folder, python = checkout(tmp_path)
+    options = [
+        "--config.syncnet.num_steps=900",
+        "--config.start_from.syncnet=expert",
+        "--config.styletalker.model.syncnet.width=6",
+        "--config.psp.num_steps=8",
     ]
+    done = bash("launch/train_bundle.sh", *options, cwd=folder, PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(ROOT)
+    called = [["train", *line.split()] for line in trainings(folder)]
+    assert len(called) == 7
+    for argv in called:
+        values = flags.FlagValues()
+        command_line.define_flags(values, argv)
+        command_line.parse(argv, values)
+        config = values.config
+        assert (config.psp.num_steps, config.styletalker.model.syncnet.width) == (8, 6)
+        if "syncnet" in config:
+            assert (config.syncnet.num_steps, config.start_from.syncnet) == (900, "expert")
+    assert sum("no_sync" in argv[2] for argv in called) == 2
+
+
+@pytest.mark.parametrize("ablation", ["no_flow", "no_sync"])
+def test_options_that_an_ablation_refuses_end_the_bundle_before_any_work(tmp_path, ablation):
+    broken = f"jaxtalk.train --config configs/styletalker.py:bundle_{ablation} "
+    folder, python = checkout(tmp_path, broken=broken)
+    done = bash("launch/train_bundle.sh", "--config.psp.x=1", cwd=folder, PYTHON=python)
+    assert done.returncode == 1
+    called = trainings(folder)
+    assert all("--dry_run --config.psp.x=1" in options for options in called)
+    assert modules_run(folder) == ["venv", "pip", *["jaxtalk.train"] * len(called)]
 
 
 def test_ablation_trains_and_scores_each_preset(tmp_path):

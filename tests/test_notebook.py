@@ -1,5 +1,7 @@
 """The notebook, from top to bottom in a kernel of its own, with the weights of the bundle."""
 
+import base64
+import io
 import json
 import os
 import pathlib
@@ -9,7 +11,9 @@ import sys
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from jaxtalk.media.audio import SAMPLES_PER_FRAME, read_audio, write_wav
 from jaxtalk.talker import Talker
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -20,9 +24,11 @@ SECONDS = 1
 def execute(folder, **changes):
     """Runs a copy in `folder` with other values of the forms; (exit status, stderr, its cells)."""
     text = NOTEBOOK.read_text()
-    for name, (found, value) in changes.items():
-        assert text.count(f"{name} = {found} ") == 1, name
-        text = text.replace(f"{name} = {found} ", f"{name} = {value} ")
+    for name, values in changes.items():
+        # Code within JSON: quoted twice.
+        found, value = (json.dumps(f"{name} = {json.dumps(v)} ")[1:-1] for v in values)
+        assert text.count(found) == 1, name
+        text = text.replace(found, value)
     path = folder / NOTEBOOK.name
     path.write_text(text)
     env = {
@@ -90,3 +96,59 @@ def test_both_modes_differ_and_the_inputs_are_shown(run):
 def test_the_video_is_that_of_the_bundle(run):
     with av.open(str(run[0] / "talk/audio_driven.mp4")) as video:
         assert Talker.load("bundle").name in video.metadata["comment"]
+
+
+NUM_FRAMES = 10  # of what the user says
+
+
+@pytest.fixture(scope="module")
+def users(run, tmp_path_factory):
+    """(folder, outputs) of a run with a portrait, speech and motion of the user's own.
+
+    The portrait, wider than high and of a kind that no page shows, is the person of the motion.
+    """
+    folder, made = tmp_path_factory.mktemp("users"), run[0] / "talk"
+    picture = Image.new("RGB", (96, 64), "red")
+    picture.paste(Image.fromarray(frames_of(made / "motion.mp4")[0][0]), (16, 0))
+    picture.save(folder / "me.bmp")
+    write_wav(
+        folder / "said.wav", read_audio(made / "speech.wav")[: NUM_FRAMES * SAMPLES_PER_FRAME]
+    )
+    (folder / "nod.mp4").write_bytes((made / "motion.mp4").read_bytes())
+    files = {"PORTRAIT": "me.bmp", "SPEECH": "said.wav", "MOTION": "nod.mp4"}
+    changes = {name: ("", str(folder / file)) for name, file in files.items()}
+    status, stderr, cells = execute(folder, **changes)
+    assert status == 0, stderr
+    return folder, {cell["id"]: cell["outputs"] for cell in cells if "outputs" in cell}
+
+
+def test_files_of_the_user_are_shown(users):
+    folder, outputs = users
+    portrait, sound, motion = (output["data"] for output in outputs["show-inputs"])
+    with Image.open(io.BytesIO(base64.b64decode(portrait["image/png"]))) as picture:
+        assert picture.size == (256, 256)
+        small = np.asarray(picture.convert("RGB").resize((64, 64), Image.Resampling.BOX))
+    with Image.open(folder / "me.bmp") as picture:
+        seen = np.asarray(picture)[:, 16:80]
+    assert np.abs(small.astype(float) - seen).mean() < 3
+    for shown, name in ((sound, "said.wav"), (motion, "nod.mp4")):
+        held = base64.b64encode((folder / name).read_bytes()).decode()
+        assert held in "".join(shown["text/html"]).replace("\n", "")
+
+
+def test_files_of_the_user_make_the_video(run, users):
+    folder, _ = users
+    assert sorted(p.name for p in (folder / "talk").iterdir()) == [
+        "audio_driven.mp4",
+        "motion_controlled.mp4",
+    ]
+    driven, controlled = (
+        frames_of(folder / f"talk/{name}.mp4")[0].astype(float)
+        for name in ("audio_driven", "motion_controlled")
+    )
+    assert driven.shape == controlled.shape == (NUM_FRAMES, 64, 64, 3)
+    assert np.abs(driven - controlled).max() > 10
+    with Image.open(folder / "me.bmp") as picture:
+        own = np.asarray(picture)[:, 16:80]
+    other = frames_of(run[0] / "talk/audio_driven.mp4")[0][0]
+    assert np.abs(driven[0] - own).mean() < np.abs(driven[0] - other).mean()

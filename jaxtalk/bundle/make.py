@@ -8,9 +8,16 @@ half precision (see `halved`), and jaxtalk/bundle/<preset>/card.json: for each s
 corpus, steps, hours of training and last scores on held-out clips; the commit, the machine and the
 note. Of the ablations, runs that took the same frozen weights, it keeps StyleTalker's own stage as
 `no_flow` and `no_sync`. Stages that the run did not train itself but took from the bundle stay as
-they are. All else that is there is replaced, once all is known to be small enough. Left behind are
-the discriminator of the image generator, which no later stage takes, and in StyleTalker's own stage
-the encoder and the generator, which are those of the psp stage.
+they are. All else that is there is replaced, once all is known to be small enough and each stage to
+have been trained on those beside it. Left behind are the discriminator of the image generator,
+which no later stage takes, and in StyleTalker's own stage the encoder and the generator, which are
+those of the psp stage.
+
+The claims are measured on the bundle that is there. The same command with --claims then writes them
+into the card: nothing is trained, and the weights come out as they were.
+
+  bash launch/check_bundle.sh
+  python -m jaxtalk.bundle.make (as above) --claims runs/evaluation/report.json
 """
 
 import argparse
@@ -27,7 +34,13 @@ import numpy as np
 from flax import traverse_util
 
 from jaxtalk.core.errors import UserError
-from jaxtalk.training.checkpoint import digest, has_weights, load_weights, save_weights
+from jaxtalk.training.checkpoint import (
+    digest,
+    has_weights,
+    load_config,
+    load_weights,
+    save_weights,
+)
 
 BUNDLE = pathlib.Path(__file__).parent
 STAGE = "styletalker"
@@ -99,64 +112,161 @@ def machine():
 
 
 def commit():
-    """Commit of the code, "" outside of a git repository."""
-    command = ["git", "-C", str(BUNDLE), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True) if shutil.which("git") else None
-    return found.stdout.strip() if found else ""
+    """Commit of the code, with "+ changes" if tracked files differ; "" outside of a repository."""
+
+    def git(*arguments):
+        command = ["git", "-C", str(BUNDLE), *arguments]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    found = git("rev-parse", "--short", "HEAD") if shutil.which("git") else ""
+    # The bundle's own files are not code, and differ as soon as it is made.
+    code = (":(top)", ":(exclude,glob)*/card.json", ":(exclude,glob)*/*/weights.npz")
+    changed = found and git("status", "--porcelain", "--untracked-files=no", "--", *code)
+    return f"{found} + changes" if changed else found
 
 
-def kept_stages(finished, bundle):
-    """Stages that those of the run were trained on, and that it did not train: names.
-
-    Raises:
-      UserError: `bundle`, a directory, does not have them, or has others.
-    """
-    own, kept = {path.parent.name for path in finished}, set()
-    for path in finished:
-        for name, trained_on in json.loads(path.read_text()).get("frozen", {}).items():
-            if name in own or name in kept:
-                continue
-            if (
-                not has_weights(bundle / name)
-                or digest(load_weights(bundle / name)[0]) != trained_on
-            ):
-                raise UserError(
-                    f"--workdir: {path.parent.name} was trained on other weights of {name} than "
-                    f"those in {bundle / name}, and {name} is not finished in the run; train it "
-                    "there, or take it from the bundle"
-                )
-            kept.add(name)
-    return sorted(kept)
+def trained_on(stage_directory):
+    """{stage: digest of its weights} of those that a finished stage took."""
+    return json.loads((stage_directory / "finished.json").read_text()).get("frozen", {})
 
 
-def ablations_of(directories, finished):
-    """{name: directory of its stage} of the ablations, checked.
+def ablations_of(directories, run):
+    """{name: directory of its stage} of the ablations.
 
     Args:
       directories: {name: work directory, or None}.
-      finished: `finished.json` of each stage of the run.
+      run: {name: directory} of the finished stages of the run.
 
     Raises:
-      UserError: StyleTalker is not finished there, or was trained on other weights than the run's.
+      UserError: StyleTalker is not finished there, or not in the run.
     """
-    run = next((path for path in finished if path.parent.name == STAGE), None)
     stages = {name: pathlib.Path(path) / STAGE for name, path in directories.items() if path}
     for name, stage in stages.items():
-        note = stage / "finished.json"
-        if run is None or not note.exists():
-            where = stage if run else "the run"
+        if STAGE not in run or not (stage / "finished.json").exists():
+            where = stage if STAGE in run else "the run"
             raise UserError(f"--{name}: found no finished {STAGE} in {where}; train it to its end")
-        own, others = (json.loads(path.read_text()).get("frozen", {}) for path in (run, note))
-        differing = [key for key in sorted(others) if others[key] != own.get(key)]
-        if differing:
-            raise UserError(
-                f"--{name}: {stage} was trained on other weights of {', '.join(differing)} than "
-                "the run; train both on the same"
-            )
     return stages
 
 
-def make(workdir, bundle=BUNDLE, note="", ablations=None):
+def kept_stages(taken_from, bundle):
+    """Names of the stages that those of the run were trained on, and that it did not train.
+
+    Args:
+      taken_from: {name: directory of a finished stage}, the ablations among them.
+      bundle: directory of the bundle that they are taken from.
+
+    Raises:
+      UserError: it does not have them.
+    """
+    needed = {name for directory in taken_from.values() for name in trained_on(directory)}
+    kept = sorted(needed - taken_from.keys())
+    missing = [name for name in kept if not has_weights(bundle / name)]
+    if missing:
+        raise UserError(
+            f"--workdir: found no weights of {', '.join(missing)}, which the run was trained on, "
+            f"expected them finished in the run, or in {bundle}; train them there"
+        )
+    return kept
+
+
+def check_sources(taken_from, packed):
+    """Each stage must have been trained on the weights that are packed beside it.
+
+    Those are the weights of the run, or what is packed of them: in half precision, and without the
+    networks that are left behind.
+
+    Args:
+      taken_from: {name: directory of a finished stage}, the ablations among them.
+      packed: directory of what is packed, those and the stages that are kept.
+
+    Raises:
+      UserError: one was trained on others.
+    """
+    expected = {path.name: [digest(load_weights(path)[0])] for path in packed.iterdir()}
+    for name, directory in taken_from.items():
+        expected[name].append(digest(load_weights(directory / "weights")[0]))
+    for name, directory in taken_from.items():
+        option = "workdir" if directory.name == name else name
+        for other, found in trained_on(directory).items():
+            if found not in expected[other]:
+                raise UserError(
+                    f"--{option}: {directory} was trained on other weights of {other} than those "
+                    f"of the bundle: found the digest {found[:8]}, expected "
+                    f"{' or '.join(text[:8] for text in expected[other])}; train it again on "
+                    f"those, or have in the run the {other} that it was trained on"
+                )
+
+
+def pack(stage_directory, new):
+    """Writes the weights of a finished stage into a directory; returns its row of the card."""
+    stage = stage_directory.name
+    variables, config = load_weights(stage_directory / "weights")
+    taken = {k: v for k, v in variables.items() if k not in LEFT_BEHIND.get(stage, ())}
+    save_weights(new, halved(taken, stage), portable(config), compressed=True)
+    corpus = config[stage].data.get("corpus") or config.dataset.name
+    return {"seed": config.seed, "corpus": corpus, **history(stage_directory)}
+
+
+def keep(name, old, new):
+    """Takes a stage from the bundle `old` over into `new`; returns its row of the card."""
+    variables, config = load_weights(old / name)
+    save_weights(new / name, halved(variables, name), portable(config), compressed=True)
+    return json.loads((old / "card.json").read_text())["stages"][name]
+
+
+def claims_of(path, packed):
+    """The claims of a report, for the card: {claim: values}.
+
+    The report must be of the weights that are packed, by the name that `Talker` gives them. Left to
+    the user is what that name does not tell: which ablations were compared with, and values of the
+    config, such as `prior_scale`, that were changed since.
+
+    Args:
+      path: of the report.json that `jaxtalk.evaluate --checkpoint` writes.
+      packed: directory of what is packed.
+
+    Raises:
+      UserError: no such report, or one of another checkpoint.
+    """
+    try:
+        report = json.loads(pathlib.Path(path).read_text())
+        model = report["model"]
+        claims = {
+            row["claim"]: {
+                **{key: row[key] for key in ("name", "value", "interval")},
+                "bar": [row["low"], row["high"]],  # None: no bar on that side
+                **{key: row[key] for key in ("reached", "num_clips")},
+            }
+            for row in report["claims"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--claims: found no report of claims in {path} ({error!r}), expected the report.json "
+            "that `bash launch/check_bundle.sh` writes; run that first"
+        ) from error
+    expected = model_name(packed)
+    if model != expected:
+        raise UserError(
+            f"--claims: found a report of {model} in {path}, expected one of {expected}, the "
+            "weights of this bundle; make it without --claims, then run "
+            "`bash launch/check_bundle.sh`, then make it again with its report"
+        )
+    return claims
+
+
+def model_name(packed):
+    """`Talker.name` of what is packed; UserError without the stages that a Talker has."""
+    missing = [name for name in ("psp", STAGE) if not has_weights(packed / name)]
+    if missing:
+        raise UserError(
+            f"--claims: found no {' and no '.join(missing)} in this bundle, expected both psp and "
+            f"{STAGE}, whose claims these are; train them in the run"
+        )
+    variables, config = load_weights(packed / STAGE)
+    return f"{STAGE}-{config.preset}-{digest(load_weights(packed / 'psp')[0] | variables)[:8]}"
+
+
+def make(workdir, bundle=BUNDLE, note="", ablations=None, claims=None):
     """Writes the bundle of `workdir` under `bundle`; returns the card.
 
     Args:
@@ -164,42 +274,33 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None):
       bundle: folder that the preset's folder is in.
       note: how it was made, for the card.
       ablations: {"no_flow", "no_sync": work directory or None}; without one, the bundle is, too.
+      claims: report.json of this bundle, for the card; None = the card has no claims.
 
     Raises:
-      UserError: no finished stage there, stages that were trained on others than the bundle's,
-        ablations that were trained on others than the run's, or the bundle would be too large.
+      UserError: no finished stage there; stages or ablations that were trained on others than the
+        bundle's; a report of another bundle; or this one would be too large.
     """
     finished = sorted(pathlib.Path(workdir).glob("*/finished.json"))
     if not finished:
         raise UserError(f"--workdir: found no finished stage in {workdir}, expected a trained run")
     taken_from = {path.parent.name: path.parent for path in finished}
-    taken_from |= ablations_of(ablations or {}, finished)
+    taken_from |= ablations_of(ablations or {}, taken_from)
+    old = bundle / load_config(finished[0].parent / "weights").preset
+    kept = kept_stages(taken_from, old)
     bundle.mkdir(parents=True, exist_ok=True)
-    _, config = load_weights(finished[0].parent / "weights")
-    old, stages = bundle / config.preset, {}
-    kept = kept_stages(finished, old)
     with tempfile.TemporaryDirectory(prefix=".", dir=bundle) as temporary:
         new = pathlib.Path(temporary) / "new"
-        for name, stage_directory in taken_from.items():
-            variables, config = load_weights(stage_directory / "weights")
-            left_behind = LEFT_BEHIND.get(stage_directory.name, ())
-            taken = {k: v for k, v in variables.items() if k not in left_behind}
-            save_weights(new / name, halved(taken, name), portable(config), compressed=True)
-            own_corpus = config[stage_directory.name].data.get("corpus")
-            stages[name] = {
-                **{"seed": config.seed, "corpus": own_corpus or config.dataset.name},
-                **history(stage_directory),
-            }
-        for name in kept:
-            variables, config = load_weights(old / name)
-            save_weights(new / name, halved(variables, name), portable(config), compressed=True)
-            stages[name] = json.loads((old / "card.json").read_text())["stages"][name]
+        stages = {name: pack(directory, new / name) for name, directory in taken_from.items()}
+        stages |= {name: keep(name, old, new) for name in kept}
+        check_sources(taken_from, new)
         for name, row in stages.items():
             row["megabytes"] = round((new / name / "weights.npz").stat().st_size / 1e6, 3)
         card = {
             **{"note": note, "commit": commit(), "machine": machine()},
             "stages": dict(sorted(stages.items())),
         }
+        if claims:
+            card["claims"] = claims_of(claims, new)
         total = sum(row["megabytes"] for row in stages.values())
         if total > MAX_MEGABYTES:
             raise UserError(
@@ -220,10 +321,11 @@ def main(argv=None):
     parser.add_argument("--no_flow", help="work directory of configs/styletalker.py:no_flow")
     parser.add_argument("--no_sync", help="work directory of configs/styletalker.py:no_sync")
     parser.add_argument("--note", default="", help="how it was made, for the card")
+    parser.add_argument("--claims", help="report.json of this bundle, for the card")
     args = parser.parse_args(argv)
     try:
         ablations = {"no_flow": args.no_flow, "no_sync": args.no_sync}
-        card = make(args.workdir, note=args.note, ablations=ablations)
+        card = make(args.workdir, note=args.note, ablations=ablations, claims=args.claims)
     except UserError as error:
         sys.exit(f"error: {error}")
     for name, row in card["stages"].items():

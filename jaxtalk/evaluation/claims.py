@@ -1,8 +1,9 @@
 """The claims of StyleTalker, each a function of a clip with a bar: `CLAIMS` is the table.
 
 A function takes a `Clip` and the `Track` that is judged, and gives the clip's value, or several
-values that the claim's statistic takes together over clips. A `UserError` of a metric (a clip
-without a pause, say) leaves the clip out of that claim.
+values that the claim's statistic takes together over clips. A `UserError` of a metric leaves the
+clip out of that claim: for what the clip lacks (a pause, say), never for what a generated video
+fails to do.
 """
 
 import math
@@ -94,7 +95,7 @@ def mouth_correlation(clip, track):
 
 
 def silence(clip, track):
-    """Motion energy of the mouth in pauses as a share of that in speech."""
+    """Motion energy of the mouth in pauses as a share of that in speech; 1 if it is frozen."""
     return motion.silence_score(landmarks.mouth_opening(track.landmarks), clip.audio)
 
 
@@ -133,7 +134,7 @@ def pose_correlation(angle):
 
     def value(clip, track):
         length = min(len(track.pose), len(clip.source_pose))
-        return motion.pose_correlation(track.pose[:length], clip.source_pose[:length])[angle]
+        return motion.pose_correlation(track.pose[:length], clip.source_pose[:length], angle)
 
     return value
 

@@ -4,6 +4,8 @@ Each video is made and looked at once, and serves all that is measured; one clip
 `VIDEOS` is the table of them.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +132,8 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             "choose a larger part"
         )
     count = min(len(corpus), limit or len(corpus))
+    # Blocks of a few small frames leave CPU cores idle: several videos are made at a time.
+    pool = ThreadPoolExecutor(os.cpu_count())
     portraits = None
     if "identity" in networks:
         portraits = np.concatenate([
@@ -152,14 +156,14 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             yield clip_of(i, source, read_source(corpus[other_than(i)], size))
 
     def clip_of(i, source, other):
-        length, tracks = len(source.frames), {}
-        for name in videos:
+        length = len(source.frames)
+
+        def track_of(name):
             if name == "static":
-                tracks[name] = still(networks, source.frames[0], length)
-                continue
+                return still(networks, source.frames[0], length)
             made = VIDEOS[name](talkers, source, other, seed_of(seed, i))
-            frames = np.concatenate(list(made))
-            tracks[name] = track(networks, frames)
+            return track(networks, np.concatenate(list(made)))
+
         return Clip(
             landmarks=source.landmarks,
             audio=source.audio,
@@ -167,7 +171,7 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             source_pose=other.pose,
             portrait=None if portraits is None else portraits[i],
             others=None if portraits is None else portraits[speakers != speakers[i]],
-            videos=tracks,
+            videos=dict(zip(videos, pool.map(track_of, videos))),
         )
 
     return count, clips()

@@ -9,6 +9,13 @@ from jaxtalk.evaluation.claims import CLAIMS
 from jaxtalk.media.files import replacing
 from jaxtalk.metrics.intervals import bootstrap
 
+# Of the clips: fewer could be those that happen to do well.
+MIN_SCORED_SHARE = 0.5
+UNSURE = (
+    "`reached` goes by the measured value; it is `unsure` where a part of the interval lies on the "
+    "other side of the bar, or where there is no interval."
+)
+
 
 def summarise(key, values, not_measured=""):
     """A row of the report.
@@ -20,15 +27,18 @@ def summarise(key, values, not_measured=""):
 
     Returns:
       dict of plain values: `claim`, `name`, `protocol`, `low` and `high` of the bar (None = none),
-      `value`, `interval` of two (None for a single clip), `num_clips`, `not_scored`, `reached`,
-      `comparisons` (video -> value), `note`.
+      `value`, `interval` of two (None for a single clip), `num_clips`, `not_scored`, `reached`
+      (whether the value is within the bar), `interval_agrees` (whether the whole interval is on the
+      value's side of the bar), `comparisons` (video -> value), `note`. Of a claim that is not
+      measured, as where less than half of the clips could be scored, `value`, `interval`, `reached`
+      and `interval_agrees` are None.
     """
     claim = CLAIMS[key]
     row = {
         **{"claim": key, "name": claim.name, "protocol": claim.protocol},
         **{"low": _finite(claim.low), "high": _finite(claim.high)},
         **{"value": None, "interval": None, "num_clips": 0, "not_scored": 0},
-        **{"reached": None, "comparisons": {}, "note": ""},
+        **{"reached": None, "interval_agrees": None, "comparisons": {}, "note": ""},
     }
     if not_measured:
         return row | {"note": f"not measured: needs {not_measured}"}
@@ -36,15 +46,19 @@ def summarise(key, values, not_measured=""):
     row |= {"num_clips": len(scored), "not_scored": len(errors)}
     if errors:
         row["note"] = f"{len(errors)} of {len(values)} clips not scored: {errors[0]}"
-    if not len(scored):
-        return row
+    if len(scored) < max(1, MIN_SCORED_SHARE * len(values)):
+        reason = row["note"] or "there are none"
+        return row | {"note": f"not measured: at least half of the clips are needed; {reason}"}
     found = bootstrap(scored, statistic=claim.statistic)
     if not math.isfinite(found.estimate):
         return row | {"note": "not measured: there is nothing to compare with"}
-    if math.isfinite(found.low):  # not of a single clip
-        row["interval"] = [found.low, found.high]
     row["value"] = found.estimate
     row["reached"] = claim.low <= found.estimate <= claim.high
+    if math.isfinite(found.low):  # not of a single clip
+        row["interval"] = [found.low, found.high]
+        within = claim.low <= found.low and found.high <= claim.high
+        beyond = found.high < claim.low or claim.high < found.low
+        row["interval_agrees"] = within if row["reached"] else beyond
     for video in claim.comparisons:
         compared, _ = _split([v[video] for v in values])
         if len(compared):
@@ -89,6 +103,8 @@ def cells(row):
 
     interval = " .. ".join(map(number, row["interval"])) if row["interval"] else "-"
     reached = {True: "yes", False: "NO", None: "-"}[row["reached"]]
+    if row["reached"] is not None and not row["interval_agrees"]:
+        reached += ", unsure"
     found = row["comparisons"]
     compared = [found.get("real", found.get("source")), found.get("reconstructed")]
     return [
@@ -99,11 +115,11 @@ def cells(row):
 
 
 def table(report):
-    """Lines of the table for a terminal, with notes below it."""
+    """Lines of the table for a terminal, with its legend and notes below it."""
     lines = [COLUMNS, *(cells(row) for row in report["claims"])]
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
     text = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines]
-    return [*text, *_notes(report)]
+    return [*text, UNSURE, *_notes(report)]
 
 
 def markdown(report):
@@ -119,7 +135,7 @@ def markdown(report):
         f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other "
         "videos in the place of the generated one: the real one (for head motion its source), the "
         "real one through encoder and generator, and the portrait standing still. Intervals are "
-        "over clips (`interval/bootstrap-expanded`).",
+        f"over clips (`interval/bootstrap-expanded`). {UNSURE}",
         "",
     ]
     return "\n".join([*head, *rows, "", *(f"- {note}" for note in _notes(report)), ""])

@@ -43,7 +43,12 @@ def parse(argv):
     parser.add_argument("--index", type=int, default=0, help="number of the clip in the split")
     for name, meaning in ABLATIONS.items():
         parser.add_argument(f"--{name}", help=f"work directory of a run {meaning}")
-    parser.add_argument("--runs", nargs="*", default=[], help="work directories, for the curves")
+    parser.add_argument(
+        "--runs",
+        nargs="*",
+        default=[],
+        help="work directories, for the curves; each stage's is of the first one that has it",
+    )
     parser.add_argument("--out", required=True, help="folder of the page")
     args = parser.parse_args(argv)
     args.command = shlex.join(["python", "-m", "jaxtalk.evaluation.showcase", *argv])
@@ -143,17 +148,18 @@ def walk(folder, talker, clip):
 
 
 def curves(folder, runs):
-    """Section of the page: held-out values of each stage of the work directories over its steps."""
+    """Section of the page: held-out values of each stage over its steps, from the first of the work
+    directories that has a curve of it."""
     found = {}
-    for path in sorted(path for run in runs for path in pathlib.Path(run).glob("*/metrics.jsonl")):
+    for path in (path for run in runs for path in pathlib.Path(run).glob("*/metrics.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         rows = [row for row in rows if any(key.startswith("eval/") for key in row)]
         if len(rows) > 1:
-            found[path.parent.name] = rows
+            found.setdefault(path.parent.name, rows)
     if runs and not found:
         raise UserError(f"--runs: found no metrics.jsonl of a stage in {', '.join(runs)}")
     sections = ["## Learning curves", "", "Values on held-out clips over the steps.", ""]
-    for stage, rows in found.items():
+    for stage, rows in sorted(found.items()):
         write_curves(folder / f"curves_{stage}.png", stage, rows)
         sections += [f"![{stage}](curves_{stage}.png)", ""]
     return sections if found else []

@@ -14,6 +14,7 @@ from jaxtalk.metrics.signals import FPS, checked, correlation
 
 SAMPLE_RATE_HZ = 16_000
 SPECTRUM_FRAMES = 64
+ROUNDING = 1e-5  # of a signal's size: what float32 landmarks of a still picture may differ by
 # Points that no expression moves much (nose, corners of the eyes) and where they are on the mean
 # head of the embedded corpus: cm; x to the right, y up, z to the camera.
 RIGID = [27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45]
@@ -51,23 +52,24 @@ def head_pose(landmarks):
     return np.stack([yaw, pitch, roll], axis=-1)
 
 
-def pose_correlation(fake, source):
+def pose_correlation(fake, source, angle):
     """`pose-correlation/pearson`: how well the head follows a motion source, StyleTalker eq. 18.
 
     Args:
       fake, source: [T, D], D at least 2: yaw and pitch first, as from `head_pose` or a corpus.
+      angle: "yaw" or "pitch". Each is judged by itself, as a source may turn and never nod.
 
     Returns:
-      dict of floats, `yaw` and `pitch`; 0 for a head that does not move.
+      float; 0 for a head that does not move.
 
     Raises:
-      UserError: lengths differ, or the source does not move.
+      UserError: lengths differ, or the source does not move in this angle.
     """
     fake, source = (checked(n, x, ("T", "D")) for n, x in (("fake", fake), ("source", source)))
     if min(fake.shape[1], source.shape[1]) < 2:
         raise UserError("pose: found a single angle, expected yaw and pitch first in [T, D]")
-    yaw, pitch = correlation(fake[:, :2], source[:, :2])
-    return {"yaw": float(yaw), "pitch": float(pitch)}
+    column = ("yaw", "pitch").index(angle)
+    return float(correlation(fake[:, column], source[:, column]))
 
 
 def pose_variance(pose):
@@ -224,7 +226,9 @@ def silence_score(mouth, audio):
     """`silence/motion-energy`: motion of the mouth in pauses, as a share of that in speech.
 
     Motion energy is the mean squared change from frame to frame. Of the `pauses` of the audio, 2
-    frames at either end, in which the mouth may close and prepare, count to neither side.
+    frames at either end, in which the mouth may close and prepare, count to neither side. A mouth
+    that is still in speech scores 1 by definition: the share is not defined for it, and to leave
+    out the clips in which a generated mouth is frozen would leave out just those that fail.
 
     Args:
       mouth: [T] opening of the mouth, or [T, D] what else describes it, at 25 fps.
@@ -234,7 +238,7 @@ def silence_score(mouth, audio):
       float; 0 is a mouth that rests in pauses, 1 one that does not care.
 
     Raises:
-      UserError: no pause, no speech, or a mouth that does not move in speech.
+      UserError: no pause or no speech in the audio.
     """
     mouth = checked("mouth", mouth, ("T", "D")[: max(1, np.ndim(mouth))], 2)
     pause = pauses(audio, len(mouth))
@@ -247,7 +251,11 @@ def silence_score(mouth, audio):
             f"audio: found {pause.sum()} of {len(pause)} frames in pauses, expected pauses of at "
             "least 0.24 s and speech; leave this clip out"
         )
-    return float(energy[in_pause].mean() / _moving(energy[in_speech].mean()))
+    in_pause, in_speech = energy[in_pause].mean(), energy[in_speech].mean()
+    size = (mouth**2).reshape(len(mouth), -1).sum(axis=1).mean()
+    if in_speech <= ROUNDING**2 * size:
+        return 1.0
+    return float(in_pause / in_speech)
 
 
 def _moving(value):

@@ -1,7 +1,8 @@
 """What the metrics of landmarks and of motion share: checks, correlation, lag and drift.
 
 All numpy in float64; one clip at a time, time first. A value that is not defined for a clip, such
-as a share of nothing, raises `UserError`, so that the clip is counted as one that was not scored.
+as a correlation with a truth that does not move, raises `UserError`, so that the clip is counted as
+one that was not scored.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -44,6 +45,17 @@ def run(tmp_path):
         if name != "psp":
             (directory / "finished.json").write_text('{"num_steps": 6}')
     return tmp_path / "run"
+
+
+def trained_on(stage_directory, **digests):
+    """Writes that a stage is finished, and the digests of the weights that it took."""
+    stage_directory.joinpath("finished.json").write_text(
+        json.dumps({"num_steps": 6, "frozen": digests})
+    )
+
+
+def digest_of(directory):
+    return digest(load_weights(directory)[0])
 
 
 def test_takes_finished_stages(run, tmp_path):
@@ -148,20 +160,49 @@ def test_stages_that_the_run_took_from_the_bundle_are_kept(run, tmp_path):
     assert sorted(os.listdir(old)) == ["arcface", "card.json", "psp"]
 
 
+def test_stages_that_are_nowhere_are_missed(run, tmp_path):
+    trained_on(run / "styletalker", syncnet="0")
+    with pytest.raises(UserError, match="found no weights of syncnet, which the run was trained"):
+        make.make(run, tmp_path / "bundle")
+
+
+def test_stages_are_packed_with_those_that_they_were_trained_on(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    packed = tmp_path / "bundle/demo"
+    # Its own weights, the discriminator among them; then their copy, as a later run finds it.
+    for frozen in (run / "stylegan3/weights", packed / "stylegan3"):
+        trained_on(run / "psp", arcface=digest_of(run / "arcface/weights"))
+        trained_on(run / "styletalker", stylegan3=digest_of(frozen))
+        make.make(run, tmp_path / "bundle")
+    before = {path: path.read_bytes() for path in packed.rglob("*.*")}
+    trained_on(run / "styletalker", psp=digest_of(run / "arcface/weights"))
+    expected = "--workdir: .*styletalker was trained on other weights of psp .*found the digest .*"
+    with pytest.raises(UserError, match=expected):
+        make.make(run, tmp_path / "bundle")
+    assert {path: path.read_bytes() for path in packed.rglob("*.*")} == before
+
+
+def test_all_stages_must_agree_on_a_kept_one(run, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    kept = digest_of(tmp_path / "bundle/demo/arcface")
+    shutil.rmtree(run / "arcface")
+    trained_on(run / "psp", arcface=kept)
+    trained_on(run / "styletalker", arcface="0")
+    with pytest.raises(UserError, match="styletalker was trained on other weights of arcface"):
+        make.make(run, tmp_path / "bundle")
+
+
 @pytest.fixture
 def ablation(run, tmp_path):
     """A run without the flow, on the frozen weights of the run."""
     shutil.copytree(run / "styletalker", tmp_path / "no_flow/styletalker")
+    trained_on(run / "psp")
     for stage in (run, tmp_path / "no_flow"):
-        note = {"num_steps": 6, "frozen": {"psp": "a", "syncnet": "b"}}
-        (stage / "styletalker/finished.json").write_text(json.dumps(note))
-    for name in ("psp", "syncnet"):
-        shutil.rmtree(run / name, ignore_errors=True)
+        trained_on(stage / "styletalker", psp=digest_of(run / "psp/weights"))
     return tmp_path / "no_flow"
 
 
-def test_ablations_come_with_the_run(run, ablation, tmp_path, monkeypatch):
-    monkeypatch.setattr(make, "kept_stages", lambda finished, bundle: [])
+def test_ablations_come_with_the_run(run, ablation, tmp_path):
     card = make.make(run, tmp_path / "bundle", ablations={"no_flow": ablation, "no_sync": None})
     assert "no_sync" not in card["stages"]
     assert card["stages"]["no_flow"]["eval/loss"] == 1.0
@@ -173,18 +214,93 @@ def test_ablations_come_with_the_run(run, ablation, tmp_path, monkeypatch):
     assert list(load_weights(tmp_path / "bundle/demo/no_flow")[0]) == ["styletalker"]
 
 
-@pytest.mark.parametrize("frozen", [None, {"psp": "c", "syncnet": "b"}])
-def test_ablations_of_other_weights_are_refused(run, ablation, tmp_path, frozen):
-    note = ablation / "styletalker/finished.json"
-    if frozen is None:
-        note.unlink()
-        expected = "--no_flow: found no finished styletalker"
-    else:
-        note.write_text(json.dumps({"num_steps": 6, "frozen": frozen}))
-        expected = "trained on other weights of psp than the run"
-    with pytest.raises(UserError, match=expected):
+def test_ablations_of_other_weights_are_refused(run, ablation, tmp_path):
+    trained_on(ablation / "styletalker", psp="0")
+    with pytest.raises(UserError, match=r"--no_flow: .* was trained on other weights of psp"):
+        make.make(run, tmp_path / "bundle", ablations={"no_flow": ablation})
+    assert not os.listdir(tmp_path / "bundle")
+
+
+def test_ablations_must_be_finished(run, ablation, tmp_path):
+    (ablation / "styletalker/finished.json").unlink()
+    with pytest.raises(UserError, match="--no_flow: found no finished styletalker"):
         make.make(run, tmp_path / "bundle", ablations={"no_flow": ablation})
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.fixture
+def report(run, tmp_path):
+    """A function that writes the report of a model of some name."""
+    trained_on(run / "psp")
+
+    def write(model):
+        measured = {"value": 0.7, "interval": [0.6, 0.8], "reached": True, "num_clips": 24}
+        unknown = {"value": None, "interval": None, "reached": None, "num_clips": 0}
+        rows = [
+            {"claim": "lips", "name": "lips follow", "low": 0.6, "high": None, **measured},
+            {"claim": "blinks", "name": "people blink", "low": 0.5, "high": 2.0, **unknown},
+        ]
+        values = {"model": model, "claims": [{**row, "protocol": "x", "note": ""} for row in rows]}
+        (tmp_path / "report.json").write_text(json.dumps(values))
+        return tmp_path / "report.json"
+
+    return write
+
+
+def test_claims_come_into_the_card(run, report, tmp_path):
+    assert "claims" not in make.make(run, tmp_path / "bundle")
+    model = make.model_name(tmp_path / "bundle/demo")
+    card = make.make(run, tmp_path / "bundle", claims=report(model))
+    assert card["claims"]["lips"] == {
+        **{"name": "lips follow", "value": 0.7, "interval": [0.6, 0.8], "bar": [0.6, None]},
+        **{"reached": True, "num_clips": 24},
+    }
+    assert card["claims"]["blinks"]["reached"] is None
+    assert json.loads((tmp_path / "bundle/demo/card.json").read_text()) == card
+    assert make.model_name(tmp_path / "bundle/demo") == model
+
+
+def test_claims_of_others_are_refused(run, report, tmp_path):
+    make.make(run, tmp_path / "bundle")
+    before = (tmp_path / "bundle/demo/card.json").read_bytes()
+    other = report("styletalker-demo-01234567")
+    with pytest.raises(UserError, match="--claims: found a report of styletalker-demo-01234567"):
+        make.make(run, tmp_path / "bundle", claims=other)
+    (run / "psp/finished.json").unlink()
+    with pytest.raises(UserError, match="--claims: found no psp in this bundle"):
+        make.make(run, tmp_path / "bundle", claims=other)
+    for text in ("[]", '{"metrics": []}', "no JSON", '{"model": "a", "claims": [{}]}'):
+        other.write_text(text)
+        with pytest.raises(UserError, match="--claims: found no report of claims"):
+            make.make(run, tmp_path / "bundle", claims=other)
+    with pytest.raises(UserError, match="--claims: found no report of claims"):
+        make.make(run, tmp_path / "bundle", claims=tmp_path / "nowhere.json")
+    assert (tmp_path / "bundle/demo/card.json").read_bytes() == before
+
+
+def test_the_commit_tells_of_changes(tmp_path, monkeypatch):
+    folder = tmp_path / "jaxtalk/bundle"
+    files = [folder / "demo/card.json", folder / "demo/psp/weights.npz", tmp_path / "code.py"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("before")
+    monkeypatch.setattr(make, "BUNDLE", folder)
+    # In a hook of git these name the repository that it runs for.
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    assert make.commit() == "", "no repository"
+    identity = ("-c", "user.name=me", "-c", "user.email=me@here")
+    for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "all")):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    clean = make.commit()
+    assert clean and "changes" not in clean
+    (tmp_path / "new.py").write_text("not tracked")
+    for file in files[:2]:
+        file.write_text("made again")
+    assert make.commit() == clean
+    files[2].write_text("after")
+    assert make.commit() == f"{clean} + changes"
 
 
 def test_no_finished_stage(tmp_path):

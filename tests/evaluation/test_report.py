@@ -32,6 +32,53 @@ def test_a_bar_that_is_reached_and_one_that_is_not():
 
 
 @pytest.mark.parametrize(
+    ("key", "numbers", "reached", "agrees", "text"),
+    [
+        ("lips", (0.7, 0.8, 0.9), True, True, "yes"),
+        ("lips", (0.3, 0.7, 0.9), True, False, "yes, unsure"),
+        ("lips", (0.3, 0.5, 0.9), False, False, "NO, unsure"),
+        ("lips", (0.3, 0.4, 0.5), False, True, "NO"),
+        ("silence", (0.1, 0.2, 0.25), True, True, "yes"),
+        ("silence", (0.1, 0.2, 0.5), True, False, "yes, unsure"),
+        ("silence", (0.1, 0.4, 0.5), False, False, "NO, unsure"),
+        ("silence", (0.4, 0.5, 0.6), False, True, "NO"),
+        ("lips", (0.7,), True, None, "yes, unsure"),
+    ],
+)
+def test_an_interval_that_crosses_the_bar(key, numbers, reached, agrees, text):
+    row = report.summarise(key, values(*numbers))
+    assert (row["reached"], row["interval_agrees"]) == (reached, agrees)
+    assert report.cells(row)[5] == text
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ((0.9, 1.1), "yes"),
+        ((0.5, 1.1), "yes, unsure"),
+        ((0.9, 1.9), "yes, unsure"),
+        ((0.2, 1.8), "yes, unsure"),
+        ((0.3, 0.8), "NO, unsure"),
+        ((1.2, 2.4), "NO, unsure"),
+        ((0.1, 0.3), "NO"),
+        ((2.0, 3.0), "NO"),
+    ],
+)
+def test_an_interval_and_a_bar_of_two_sides(shares, text):
+    assert line("pose_variance", values(*([share, 1.0] for share in shares)))[5] == text
+
+
+def test_an_interval_that_is_wholly_beyond_the_bar_that_its_value_reaches():
+    """A distance grows by chance: sets of equal means are 0 dB apart, resamples of them are not."""
+    rng = np.random.default_rng(0)
+    fake = np.exp(3 * rng.standard_normal((24, 15)))
+    pairs = np.concatenate([fake, rng.permuted(fake, axis=0)], axis=1)
+    row = report.summarise("pose_spectrum", values(*pairs))
+    assert row["value"] == pytest.approx(0) and row["interval"][0] > CLAIMS["pose_spectrum"].high
+    assert (row["reached"], row["interval_agrees"]) == (True, False)
+
+
+@pytest.mark.parametrize(
     ("share", "reached"), [(0.5, False), (0.7, True), (1.4, True), (1.6, False)]
 )
 def test_a_factor_bounds_both_sides(share, reached):
@@ -59,6 +106,21 @@ def test_clips_without_a_value_are_counted():
     assert row["note"] == "1 of 3 clips not scored: audio: no pauses"
     none = report.summarise("silence", found[2:])
     assert none["value"] is None and none["reached"] is None
+
+
+def test_a_few_clips_do_not_speak_for_the_rest():
+    fault = {"speech": UserError("audio: no pauses"), **COMPARED}
+    few = report.summarise("silence", [*values(0.1), fault, fault])
+    assert (few["num_clips"], few["not_scored"]) == (1, 2)
+    assert [few[k] for k in ("value", "interval", "reached", "interval_agrees")] == [None] * 4
+    assert few["note"] == (
+        "not measured: at least half of the clips are needed; "
+        "2 of 3 clips not scored: audio: no pauses"
+    )
+    assert report.cells(few)[2:6] == ["-", "-", "1", "-"]
+    half = report.summarise("silence", [*values(0.1, 0.2), fault, fault])
+    assert half["reached"] and half["note"] == "2 of 4 clips not scored: audio: no pauses"
+    assert report.summarise("silence", [])["note"].endswith("are needed; there are none")
 
 
 def test_no_ground_truth_to_compare_with():
@@ -95,5 +157,7 @@ def test_written_report(tmp_path):
     assert len(rows) == 4 and all(row.count("|") == 11 for row in rows)
     assert f"| {CLAIMS['lips'].name} | >= 0.6 | 0.25 |" in rows[2] and "| NO |" in rows[2]
     assert lines[-1] == f"- {CLAIMS['csim'].name}: not measured: needs the stage arcface"
+    assert any(report.UNSURE in row for row in lines if not row.startswith("|"))
     terminal = report.table(found)
-    assert len(terminal) == 4 and terminal[1].startswith(CLAIMS["lips"].name)
+    assert len(terminal) == 5 and terminal[3] == report.UNSURE
+    assert terminal[1].startswith(CLAIMS["lips"].name)

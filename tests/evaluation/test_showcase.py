@@ -63,6 +63,25 @@ def test_page_shows_all_that_it_promises(page):
     assert frames[0].shape == (side, 5 * side, 3)
 
 
+def test_curves_are_of_the_first_run_that_has_them(tmp_path, monkeypatch):
+    """And not of one whose values are no curve yet."""
+    for name, value, count in [
+        *(("full/psp", 1.0, 2), ("full/syncnet", 2.0, 1)),
+        *(("a_scratch/arcface", 3.0, 2), ("a_scratch/psp", 4.0, 2), ("a_scratch/syncnet", 5.0, 2)),
+    ]:
+        (tmp_path / name).mkdir(parents=True)
+        rows = [json.dumps({"step": step, "eval/l2": value}) for step in range(count)]
+        (tmp_path / name / "metrics.jsonl").write_text("\n".join(rows))
+    drawn = []
+    monkeypatch.setattr(
+        showcase,
+        "write_curves",
+        lambda path, stage, rows: drawn.append((stage, rows[0]["eval/l2"])),
+    )
+    showcase.curves(tmp_path, [str(tmp_path / name) for name in ("full", "a_scratch")])
+    assert drawn == [("arcface", 3.0), ("psp", 1.0), ("syncnet", 5.0)]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -36,23 +36,34 @@ def test_head_pose_bears_noise_and_another_size():
     angles = np.random.default_rng(0).uniform(-0.4, 0.4, (200, 3))
     points = projected(angles, scale=2.0)  # a head of 64 px pictures
     points += np.random.default_rng(1).normal(0, 0.3, points.shape)
-    found = metrics.pose_correlation(metrics.head_pose(points), angles)
-    assert found["yaw"] > 0.95 and found["pitch"] > 0.9
+    found = metrics.head_pose(points)
+    assert metrics.pose_correlation(found, angles, "yaw") > 0.95
+    assert metrics.pose_correlation(found, angles, "pitch") > 0.9
 
 
 def test_pose_correlation():
     source = np.random.default_rng(0).standard_normal((80, 6))
     fake = 0.5 * source[:, :3] + 2
     fake[:, 1] *= -1
-    assert metrics.pose_correlation(fake, source) == pytest.approx({"yaw": 1, "pitch": -1})
+    assert metrics.pose_correlation(fake, source, "yaw") == pytest.approx(1)
+    assert metrics.pose_correlation(fake, source, "pitch") == pytest.approx(-1)
     still = np.ones((80, 3))
-    assert metrics.pose_correlation(still, source) == {"yaw": 0, "pitch": 0}
-    with pytest.raises(UserError, match="found a constant"):
-        metrics.pose_correlation(fake, still)
+    for angle in ("yaw", "pitch"):
+        assert metrics.pose_correlation(still, source, angle) == 0
+        with pytest.raises(UserError, match="found a constant"):
+            metrics.pose_correlation(fake, still, angle)
     with pytest.raises(UserError, match="found shapes"):
-        metrics.pose_correlation(fake[:70], source)
+        metrics.pose_correlation(fake[:70], source, "yaw")
     with pytest.raises(UserError, match="expected yaw and pitch"):
-        metrics.pose_correlation(fake[:, :1], source)
+        metrics.pose_correlation(fake[:, :1], source, "yaw")
+
+
+def test_an_angle_of_the_source_that_does_not_move_is_no_fault_of_the_other():
+    source = np.random.default_rng(0).standard_normal((80, 3))
+    source[:, 0] = 0.2
+    assert metrics.pose_correlation(source, source, "pitch") == pytest.approx(1)
+    with pytest.raises(UserError, match="found a constant"):
+        metrics.pose_correlation(source, source, "yaw")
 
 
 def spectra(clips):
@@ -182,13 +193,24 @@ def test_silence_score():
     assert metrics.silence_score(np.stack([half, half], 1), audio) == pytest.approx(expected)
 
 
+def test_a_mouth_that_is_still_in_speech_scores_one():
+    spoken = np.repeat([True, False, True, False], 15)
+    audio = speech(spoken)
+    time = np.arange(60)
+    rounding = np.where(spoken, 1e-8 * np.sin(time), 0.0)
+    only_in_pauses = np.where(spoken, 0.0, np.sin(time))
+    for mouth in (np.zeros(60), np.full((60, 2), 0.05), 0.05 + rounding, only_in_pauses):
+        assert metrics.silence_score(mouth, audio) == 1
+    assert metrics.silence_score(0.05 + 1e4 * rounding, audio) < 0.1, "small, but it moves"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: metrics.pauses(np.zeros(640 * 9), 9), "found only zeros"),
         (lambda: metrics.pauses(np.ones(640 * 8), 9), "expected at least 5121"),
         (lambda: metrics.silence_score(np.arange(30.0), speech(np.ones(30, bool))), "0 of 30"),
-        (lambda: metrics.silence_score(np.ones(30), speech(np.arange(30) < 15)), "found none"),
+        (lambda: metrics.silence_score(np.ones(30), speech(np.ones(30, bool))), "0 of 30"),
         (lambda: metrics.pose_spectrum(np.zeros((63, 3))), "found length 63, expected at least 64"),
         (lambda: metrics.variance_ratio(np.ones((2, 3)), np.zeros((4, 3))), "found none"),
         (lambda: metrics.pose_variance(np.zeros((1, 3))), "found length 1"),

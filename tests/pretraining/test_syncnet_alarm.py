@@ -1,14 +1,21 @@
-"""A SyncNet says so when it does not leave chance, with the offsets that were measured."""
+"""A SyncNet says so when it does not leave chance, and takes no offset for measured that is not."""
 
 import functools
+import importlib.util
+import pathlib
+import re
 
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from configs import syncnet
 from jaxtalk.core.batch import SAMPLES_PER_FRAME, excerpt_samples
+from jaxtalk.data import source, survey
 from jaxtalk.pretraining.syncnet import alarm, make
+from tests.tiny_corpus import build_tiny_corpus
+from tfds_builders.preparation import command_line
 
 STEPS, CLIPS, FRAMES, SIDE, ANCHORS = 60, 16, 20, 16, 4
 
@@ -94,7 +101,33 @@ def test_chance_is_left_at_twice_of_it():
 
     assert told(0.25) is None
     assert "at step 5 held-out recall_at_1 is 0.240" in told(0.24)
-    assert "the corpus does not have it" in told(0.24)
+    assert "av_offset_frames is not in the corpus" in told(0.24)
+
+
+def test_zeros_of_a_corpus_clear_nothing(tmp_path):
+    """A builder notes 0 without having measured, too."""
+    corpus = ConfigDict(build_tiny_corpus(tmp_path, num_train=3, num_test=1))
+
+    def told(annotations):
+        return alarm.at_chance(5, values(0.1, [0, 3]), annotations, max_offset=4).splitlines()[2]
+
+    built = told(functools.partial(source.annotations, corpus, "train"))
+    assert built.startswith("av_offset_frames of 3 training clips: all 0, ")
+    assert "not measured" in built and "most at 0" not in built
+    assert told(lambda key: np.int32([0, 0, 1])).endswith("0 0 0 0 2 1 0 0 0, most at 0")
+
+
+def test_what_it_advises_exists():
+    """The report, its key and the option are those of the builders."""
+    advice = alarm.CAUSES + alarm.noted(np.zeros(3), 4)
+    assert survey.REPORT in advice and "av_offset_frames" in survey.REPORT_MEASURES
+    builder = command_line.parser("").format_help()
+    options = set(re.findall(r"--\w+", advice))
+    assert options and all(option in builder for option in options)
+    for module in re.findall(r"python -m ([\w.]+)", advice):
+        assert importlib.util.find_spec(module)
+    for path in re.findall(r"\w+/[\w/]+\.md", advice):
+        assert (pathlib.Path(__file__).parents[2] / path).is_file()
 
 
 def test_offsets_are_counted():

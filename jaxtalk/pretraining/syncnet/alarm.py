@@ -5,9 +5,10 @@ import numpy as np
 TIMES_CHANCE = 2  # recall below this has not left chance
 CAUSES = """(best offsets at both ends, where few windows are compared, are those of a guess)
 usual causes, the likeliest first:
-  offsets: counts heap up in one place away from 0, or av_offset_frames lie far apart: mend or drop
-    clips whose sound is off by more than a frame (data.max_av_offset_frames), and those that are
-    not 25 frames per second
+  offsets: counts heap up in one place away from 0, or the corpus is of videos in which nobody has
+    measured them: build it with --syncnet and the public network, which brings sound and picture in
+    step or leaves the clip out (tfds_builders/preparation/README.md); where a corpus notes offsets,
+    data.max_av_offset_frames drops clips; drop those that are not 25 frames per second, too
   negatives: none, or other clips alone: take loss.num_anchors windows of each clip and a
     loss.shift_weight above 0; windows below 2 frames apart (loss.min_gap_frames) look the same
   mel windows: not exact to the frame, 16 kHz with 640 samples a frame: in previews/similarity the
@@ -34,12 +35,31 @@ def at_chance(step, values, annotations, *, max_offset):
             f"{chance:.3f}: it has not learned to match sound and picture, and what is trained on "
             "it will not either",
             f"best offset of {len(offsets)} held-out clips, {counts(offsets, max_offset)}",
-            f"av_offset_frames of {len(known)} training clips, {counts(known, max_offset)}"
-            if len(known)
-            else "av_offset_frames: the corpus does not have it, so no clip is dropped by it",
+            f"av_offset_frames {noted(known, max_offset)}",
             CAUSES,
         ]
     )
+
+
+def noted(offsets, max_offset):
+    """What the offsets that a corpus notes tell.
+
+    The builders here note 0 whether they have measured or not: true of drawn heads, what --syncnet
+    leaves of videos, and no finding where videos were built without it.
+
+    Args:
+      offsets: `av_offset_frames` of training clips, [N] frames; N = 0 where the corpus lacks it.
+    """
+    if not len(offsets):
+        return "is not in the corpus, so no clip is dropped by it"
+    if not np.any(offsets):
+        return (
+            f"of {len(offsets)} training clips: all 0, which is true of drawn heads and of videos "
+            "built with --syncnet, and of other videos says that they were not measured; "
+            "build_report.jsonl beside the corpus has what was found before the sound was moved, "
+            "python -m jaxtalk.data.inspect draws it"
+        )
+    return f"of {len(offsets)} training clips, {counts(offsets, max_offset)}"
 
 
 def counts(offsets, max_offset):
