@@ -5,8 +5,9 @@
 # written to runs/evaluation.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# XLA asks for fresh memory in each call; huge pages make that a fifth cheaper on CPUs.
-export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
+# XLA asks for fresh memory in each call; huge pages that are kept make that cheap on CPUs.
+keep=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:$keep}
 
 bash launch/venv.sh demo
 python=.venv/bin/python
