@@ -90,6 +90,7 @@ VIDEOS = {
     "motion": _motion,
     **{f"seed_{i}": speech_driven("checkpoint", i) for i in range(1, NUM_SEEDS)},
     "no_flow": speech_driven("no_flow"),
+    **{f"no_flow_seed_{i}": speech_driven("no_flow", i) for i in range(1, NUM_SEEDS)},
     "no_sync": speech_driven("no_sync"),
 }
 

@@ -230,6 +230,23 @@ def test_seeds(clip):
     assert estimate("diversity", one, real) == 0
 
 
+def test_motion_that_is_drawn_is_judged_over_the_seeds(clip):
+    real = clip.videos["real"]
+    moving = {name: doubled(real, ["pose"]) for name in (*claims.SEEDS, *claims.NO_FLOW_SEEDS)}
+    still_ones = {name: still(real) for name in (claims.SEEDS[1], claims.NO_FLOW_SEEDS[2])}
+    varied = clip._replace(videos={**clip.videos, **moving, **still_ones})
+    speech = varied.videos["speech"]
+    assert estimate("pose_variance", varied, speech) == pytest.approx(4 * 2 / 3)
+    assert estimate("pose_variance", varied, real) == pytest.approx(1)  # there is one of it
+    decibel = 10 * np.log10(4 * 2 / 3)
+    assert estimate("pose_spectrum", varied, speech) == pytest.approx(decibel, rel=0.01)  # a floor
+    assert estimate("flow_spectrum", varied, varied.videos["no_flow"]) == pytest.approx(0)
+    # Of three videos of the same two blinks, one is still.
+    assert estimate("blinks", varied, speech) == pytest.approx(2 / 3)
+    found = claims.blinks_triple(varied, varied.videos["no_flow"])
+    np.testing.assert_allclose(found, found[2] * np.array([2 / 3, 2 / 3, 1]))
+
+
 @pytest.mark.parametrize(
     "key", ["pose_spectrum", "flow_spectrum", "blinks", "flow_blinks", "lse_c"]
 )
