@@ -38,6 +38,11 @@ for stage in perceptual arcface psp syncnet; do
 done
 train bundle_no_flow $runs/no_flow "${frozen[@]}" "$@"
 train bundle_no_sync $runs/no_sync "${frozen[@]}" "$@"
-$python -m jaxtalk.bundle.make --workdir $runs/full --no_flow $runs/no_flow \
-  --no_sync $runs/no_sync --note "bash launch/train_bundle.sh $*"
+note="bash launch/train_bundle.sh $*"
+pack() { # options
+  "$python" -m jaxtalk.bundle.make --workdir $runs/full --no_flow $runs/no_flow \
+    --no_sync $runs/no_sync --note "$note" "$@"
+}
+pack
 bash launch/check_bundle.sh
+pack --claims runs/evaluation/report.json # the same weights, and the claims in the card

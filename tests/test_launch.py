@@ -165,7 +165,10 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
         begins[2] + " ".join([*frozen[:3], option]),
     ]
     build, train = "tfds_builders.procedural_heads.build", "jaxtalk.train"
-    made = ["jaxtalk.bundle.make", build, "jaxtalk.evaluate"]
+    pack = "jaxtalk.bundle.make"
+    packed = [line for line in (folder / "log").read_text().splitlines() if pack in line]
+    assert packed[1] == packed[0] + " --claims runs/evaluation/report.json"
+    made = [pack, build, "jaxtalk.evaluate", pack]
     assert modules_run(folder)[2:] == [*[train] * 3, build, build, *[train] * 4, *made]
 
 
