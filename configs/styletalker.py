@@ -35,9 +35,9 @@ from ml_collections import ConfigDict
 from configs import arcface, common, landmarks, perceptual, psp, stylegan3, syncnet
 
 # Factors of the motion of each edited style, by variance and spectrum of the poses and by the
-# blinks of generated training clips: of pitch, which the demo's encoder keeps in style 2, and of
-# style 5, by which the generator moves it, too; and of the lids.
-MOTION_GAIN = (1.0, 1.0, 2.5, 1.0, 1.0, 2.0, 1.0, 1.4)
+# blinks of generated training clips: of yaw and pitch, which the demo's encoder keeps in styles 1
+# and 2, of styles 4 and 5, by which the generator moves them, too; and of the lids.
+MOTION_GAIN = (1.0, 1.1, 2.5, 1.0, 1.2, 2.0, 1.0, 1.4)
 ABLATIONS = ("no_flow", "no_sync")
 
 
