@@ -133,8 +133,6 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             "choose a larger part"
         )
     count = min(len(corpus), limit or len(corpus))
-    # Blocks of a few small frames leave CPU cores idle: several videos are made at a time.
-    pool = ThreadPoolExecutor(os.cpu_count())
     portraits = None
     if "identity" in networks:
         portraits = np.concatenate([
@@ -147,16 +145,18 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
         return next(j for j in following if speakers[j] != speakers[i])
 
     def clips():
-        for i in range(count):
-            source = read_source(corpus[i], size)
-            if len(source.frames) < WINDOW_FRAMES:
-                raise UserError(
-                    f"{dataset.name}: found {len(source.frames)} frames in clip {i} of {split!r}, "
-                    f"expected at least {WINDOW_FRAMES}; build it without such clips"
-                )
-            yield clip_of(i, source, read_source(corpus[other_than(i)], size))
+        # Blocks of a few small frames leave CPU cores idle: several videos are made at a time.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for i in range(count):
+                source = read_source(corpus[i], size)
+                if len(source.frames) < WINDOW_FRAMES:
+                    raise UserError(
+                        f"{dataset.name}: found {len(source.frames)} frames in clip {i} of "
+                        f"{split!r}, expected at least {WINDOW_FRAMES}; build it without such clips"
+                    )
+                yield clip_of(pool, i, source, read_source(corpus[other_than(i)], size))
 
-    def clip_of(i, source, other):
+    def clip_of(pool, i, source, other):
         length = len(source.frames)
 
         def track_of(name):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from jaxtalk.evaluation.claims import CLAIMS
+from jaxtalk.evaluation.clips import NUM_SEEDS
 from jaxtalk.media.files import replacing
 from jaxtalk.metrics.intervals import bootstrap
 
@@ -135,7 +136,8 @@ def markdown(report):
         f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other "
         "videos in the place of the generated one: the real one (for head motion its source), the "
         "real one through encoder and generator, and the portrait standing still. Intervals are "
-        f"over clips (`interval/bootstrap-expanded`). {UNSURE}",
+        "over clips (`interval/bootstrap-expanded`). Head motion and blinks that are drawn are "
+        f"means over {NUM_SEEDS} seeds. {UNSURE}",
         "",
     ]
     return "\n".join([*head, *rows, "", *(f"- {note}" for note in _notes(report)), ""])

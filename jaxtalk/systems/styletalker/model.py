@@ -47,11 +47,11 @@ class StyleTalker(nn.Module):
         borrowed. Where lips and head share style vectors, as in A.2, there are none.
       prior_scale: factor of the noise of motion that is drawn (a deviation where it is not 1). A
         prior that learned for hours draws too little, and a small generator turns heads less than
-        it is told; this is set by how much validation clips move.
+        it is told; this is set by how much training clips move.
       motion_gain: factor of each edited style vector's way from the reference's, when frames are
         generated (a deviation where not all are 1; none are given: all 1). A generator that learned
         from squared errors moves what it cannot place to the pixel less than it is told; this is
-        set by how much validation clips move.
+        set by how much training clips move.
       audio: fields of `ResNetSE18`.
       block: fields of `StyleBlock`.
       dtype: of the audio encoder; the blocks are float32.
