@@ -3,7 +3,7 @@
   python -m jaxtalk.train --config configs/styletalker.py           frozen stages from the bundle
   python -m jaxtalk.train --config configs/styletalker.py:scratch   trains those stages, too
   python -m jaxtalk.train --config configs/styletalker.py:bundle    the demo's networks, trained for
-                                                                    about ten hours, as the bundle's
+                                                                    about 12 hours, as the bundle's
   python -m jaxtalk.train --config configs/styletalker.py:paper     the paper's sizes, VoxCeleb2
   python -m jaxtalk.train --config configs/styletalker.py:no_flow   ablation: no normalising flow
   python -m jaxtalk.train --config configs/styletalker.py:no_sync   ablation: no sync loss
@@ -171,11 +171,12 @@ def _bundle_recipe(preset, stages):
     # Faces that training never saw come out the better the more it has seen.
     stages["psp"].data.corpus = "procedural_heads/faces_64"
     # Motion that the prior has seen to its end: in 48 frames a head hardly turns. And it goes on
-    # learning for long: what it draws moves a third as much as people do after 700 steps.
+    # learning for long: what it draws moves a third as much as people do after 700 steps, and the
+    # bundle's weights took 21,000.
     stages["styletalker"].data.clip_frames = 72
     stages["styletalker"].loss.audio_steps = 1_200
-    stages["styletalker"].loss.code_steps = 9_000
-    for name, num_steps in (("landmarks", 12_000), ("psp", 20_000), ("styletalker", 9_200)):
+    stages["styletalker"].loss.code_steps = 20_000
+    for name, num_steps in (("landmarks", 12_000), ("psp", 20_000), ("styletalker", 20_200)):
         stages[name].num_steps = num_steps
         for interval in ("log_every", "checkpoint_every", "eval_every", "preview_every"):
             stages[name][interval] = num_steps // (50 if interval == "log_every" else 10)

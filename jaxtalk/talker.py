@@ -250,8 +250,9 @@ def find_weights(checkpoint):
         if has_weights(directory):
             return directory
     raise UserError(
-        f"checkpoint: found no weights of StyleTalker in {root}, expected a work directory; make "
-        f"one with `python -m jaxtalk.train --config configs/styletalker.py --workdir {root}`"
+        f"checkpoint: found no weights of StyleTalker in {root}, expected a work directory or one "
+        f"of {', '.join(BUNDLED)}; make one with `python -m jaxtalk.train --config "
+        "configs/styletalker.py --workdir runs/demo`"
     )
 
 

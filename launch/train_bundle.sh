@@ -3,7 +3,7 @@
 # same frozen stages, and takes them into jaxtalk/bundle:
 # bash launch/train_bundle.sh [--config.styletalker.num_steps=... and the like, for training]
 # Each recipe takes the options of the stages that it has; all are checked first, in minutes. Takes
-# about ten hours on 2 cores, half of them for psp. Run again after it was stopped, it goes on where
+# about 12 hours on 2 cores, half of them for psp. Run again after it was stopped, it goes on where
 # it was. PYTHON names the interpreter (default: the first 3.11 or 3.12 found). The weights that are
 # there came from rounds of this recipe, see jaxtalk/bundle/demo/card.json.
 set -euo pipefail
