@@ -2,7 +2,7 @@
 
   python -m jaxtalk.train --config configs/stylegan3.py
 
-Demo: 2 CPU cores, about 4 minutes; blurred average heads, no more: the psp stage of the demo goes
+Demo: 2 CPU cores, about 8 minutes; blurred average heads, no more: the psp stage of the demo goes
 on training this generator as a decoder.
 Paper: 25,000 kimg at batch 32; 7.3 s per kimg on 8 A100 were published for the original.
 """
