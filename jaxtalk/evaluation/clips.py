@@ -22,12 +22,13 @@ NUM_SEEDS = 3
 class Clip(NamedTuple):
     """What is measured of one clip.
 
-    landmarks: true ones, [T, 68, 2] px, or None. audio: int16 [S]. speech: embeddings [T - 4, D] or
-    None. source_pose: true head pose [T', 3] rad of the motion source, or None. portrait: [D],
-    identity of the first frame, or None. others: [K, D], those of other speakers' first frames.
-    videos: name of `VIDEOS` -> Track.
+    speaker: its name in the corpus. landmarks: true ones, [T, 68, 2] px, or None. audio: int16 [S].
+    speech: embeddings [T - 4, D] or None. source_pose: true head pose [T', 3] rad of the motion
+    source, or None. portrait: [D], identity of the first frame, or None. others: [K, D], those of
+    other speakers' first frames. videos: name of `VIDEOS` -> Track.
     """
 
+    speaker: str
     landmarks: np.ndarray | None
     audio: np.ndarray
     speech: np.ndarray | None
@@ -166,6 +167,7 @@ def evaluated_clips(dataset, split, *, talkers, networks, videos, seed=0, limit=
             return track(networks, np.concatenate(list(made)))
 
         return Clip(
+            speaker=speakers[i],
             landmarks=source.landmarks,
             audio=source.audio,
             speech=embed_speech(networks, source.audio, length),

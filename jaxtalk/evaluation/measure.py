@@ -62,8 +62,9 @@ def measure(
         limit=limit,
     )
     say(f"{count} clips, {len(names)} videos of each: {', '.join(names)}")
-    values = {key: [] for key in table}
+    values, speakers = {key: [] for key in table}, []
     for number, clip in enumerate(clips, 1):
+        speakers.append(clip.speaker)
         for key in measured:
             values[key].append(claims.clip_values(table[key], clip))
         spent_s = time.monotonic() - start_s
@@ -75,6 +76,9 @@ def measure(
         "split": split,
         "seed": seed,
         "num_clips": count,
-        "claims": [report.summarise(key, values[key], missing[key]) for key in table],
+        "num_speakers": len(set(speakers)),
+        "claims": [
+            report.summarise(key, values[key], missing[key], speakers=speakers) for key in table
+        ],
         "seconds": time.monotonic() - start_s,
     }

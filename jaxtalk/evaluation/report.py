@@ -18,17 +18,19 @@ UNSURE = (
 )
 
 
-def summarise(key, values, not_measured=""):
+def summarise(key, values, not_measured="", *, speakers=None):
     """A row of the report.
 
     Args:
       key: of `CLAIMS`.
       values: list of what `clip_values` returned, of each clip.
       not_measured: why there are no values; "" if there are.
+      speakers: of each clip; None = each has its own. Intervals are over speakers, as clips of one
+        are alike.
 
     Returns:
       dict of plain values: `claim`, `name`, `protocol`, `low` and `high` of the bar (None = none),
-      `value`, `interval` of two (None for a single clip), `num_clips`, `not_scored`, `reached`
+      `value`, `interval` of two (None for a single speaker), `num_clips`, `not_scored`, `reached`
       (whether the value is within the bar), `interval_agrees` (whether the whole interval is on the
       value's side of the bar), `comparisons` (video -> value), `note`. Of a claim that is not
       measured, as where less than half of the clips could be scored, `value`, `interval`, `reached`
@@ -43,19 +45,21 @@ def summarise(key, values, not_measured=""):
     }
     if not_measured:
         return row | {"note": f"not measured: needs {not_measured}"}
-    scored, errors = _split([v[claim.video] for v in values])
+    judged = [v[claim.video] for v in values]
+    scored, errors = _split(judged)
     row |= {"num_clips": len(scored), "not_scored": len(errors)}
     if errors:
         row["note"] = f"{len(errors)} of {len(values)} clips not scored: {errors[0]}"
     if len(scored) < max(1, MIN_SCORED_SHARE * len(values)):
         reason = row["note"] or "there are none"
         return row | {"note": f"not measured: at least half of the clips are needed; {reason}"}
-    found = bootstrap(scored, statistic=claim.statistic)
+    groups = speakers and [s for s, v in zip(speakers, judged) if not isinstance(v, Exception)]
+    found = bootstrap(scored, groups=groups, statistic=claim.statistic)
     if not math.isfinite(found.estimate):
         return row | {"note": "not measured: there is nothing to compare with"}
     row["value"] = found.estimate
     row["reached"] = claim.low <= found.estimate <= claim.high
-    if math.isfinite(found.low):  # not of a single clip
+    if math.isfinite(found.low):  # not of a single speaker
         row["interval"] = [found.low, found.high]
         within = claim.low <= found.low and found.high <= claim.high
         beyond = found.high < claim.low or claim.high < found.low
@@ -132,12 +136,12 @@ def markdown(report):
         "",
         f"`{report['command']}`",
         "",
-        f"{report['num_clips']} clips of {report['split']!r} of {report['dataset']}, seed "
-        f"{report['seed']}, {report['seconds']:.0f} s. `real`, `codes` and `static` judge other "
-        "videos in the place of the generated one: the real one (for head motion its source), the "
-        "real one through encoder and generator, and the portrait standing still. Intervals are "
-        "over clips (`interval/bootstrap-expanded`). Head motion and blinks that are drawn are "
-        f"means over {NUM_SEEDS} seeds. {UNSURE}",
+        f"{report['num_clips']} clips of {report['num_speakers']} speakers, {report['split']!r} of "
+        f"{report['dataset']}, seed {report['seed']}, {report['seconds']:.0f} s. `real`, `codes` "
+        "and `static` judge other videos in the place of the generated one: the real one (for head "
+        "motion its source), the real one through encoder and generator, and the portrait standing "
+        "still. Intervals are over speakers, each with all clips (`interval/bootstrap-expanded`). "
+        f"Head motion and blinks that are drawn are means over {NUM_SEEDS} seeds. {UNSURE}",
         "",
     ]
     return "\n".join([*head, *rows, "", *(f"- {note}" for note in _notes(report)), ""])

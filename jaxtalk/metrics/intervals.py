@@ -1,6 +1,7 @@
 """How sure a mean over clips is, and whether two reports differ.
 
-Clips are what is drawn anew, as they are independent of each other and frames are not. numpy in
+Clips are what is drawn anew, as they are independent of each other and frames are not; clips of a
+person are not either, so where persons are known these are drawn, each with all its clips. numpy in
 float64, seeded: the same values give the same interval.
 """
 
@@ -18,7 +19,7 @@ CHUNK = 2**22  # numbers drawn at a time
 
 
 class Interval(NamedTuple):
-    """An estimate and its interval; `low` and `high` are NaN for a single clip."""
+    """An estimate and its interval; `low` and `high` are NaN for a single clip, or person."""
 
     estimate: float
     low: float
@@ -43,41 +44,64 @@ def ratio_of_means(values):
     return top / bottom
 
 
-def bootstrap(values, *, statistic=mean, level=0.95, num_resamples=NUM_RESAMPLES, seed=0):
-    """`interval/bootstrap-expanded`: percentile bootstrap interval over clips.
+def bootstrap(
+    values, *, groups=None, statistic=mean, level=0.95, num_resamples=NUM_RESAMPLES, seed=0
+):
+    """`interval/bootstrap-expanded`: percentile bootstrap interval over clips, or groups of them.
 
     Efron's percentiles, moved outwards as Hesterberg 2015 does ("expanded percentile interval"),
-    so that an interval of the mean of few clips is as wide as Student's.
+    so that an interval of the mean of few clips is as wide as Student's. With groups it is the
+    cluster bootstrap of Davison and Hinkley 1997, 3.8: groups are drawn, whole.
 
     Args:
       values: [N] one value per clip, or [N, K] several that are drawn together.
+      groups: [N] group of each clip, such as its speaker; None: each clip is one.
       statistic: vectorised, [..., N] or [..., N, K] -> [...].
       level: share of intervals that hold the true value.
-      num_resamples: clips are drawn with replacement so many times.
+      num_resamples: clips, or groups, are drawn with replacement so many times.
       seed: of the draws.
 
     Returns:
       `Interval`.
 
     Raises:
-      UserError: no clips, values that are not finite, or a level outside (0, 1).
+      UserError: no clips, values that are not finite, groups of another number of clips, or a level
+        outside (0, 1).
     """
     values = checked("values", values, ("N", "K")[: max(1, np.ndim(values))], 1)
     if not 0 < level < 1:
         raise UserError(f"level: found {level}, expected a number between 0 and 1, such as 0.95")
-    estimate, count = float(statistic(values)), len(values)
+    members = _members(np.arange(len(values)) if groups is None else groups, len(values))
+    estimate, count = float(statistic(values)), len(members)
     if count == 1:
         return Interval(estimate, np.nan, np.nan)
     rng = np.random.default_rng(seed)
-    rows = max(1, CHUNK // values.size)
-    drawn = [
-        statistic(values[rng.integers(count, size=(min(rows, num_resamples - start), count))])
-        for start in range(0, num_resamples, rows)
-    ]
+    rows, drawn = max(1, CHUNK // values.size), []
+    for start in range(0, num_resamples, rows):
+        shape = (min(rows, num_resamples - start), count)
+        clips = members[rng.integers(count, size=shape)].reshape(shape[0], -1)
+        sizes = (clips >= 0).sum(axis=1)
+        for size in np.unique(sizes):  # a single one unless groups differ in size
+            alike = clips[sizes == size]
+            drawn.append(statistic(values[alike[alike >= 0].reshape(-1, size)]))
     tail = special.stdtrit(count - 1, (1 - level) / 2) * np.sqrt(count / (count - 1))
     tail = special.ndtr(tail)
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
     return Interval(estimate, float(low), float(high))
+
+
+def _members(groups, num_clips):
+    """[G, M] clips of each group, -1 behind those of the smaller ones."""
+    if np.shape(groups) != (num_clips,):
+        raise UserError(
+            f"groups: found the shape {np.shape(groups)}, expected one group for each of the "
+            f"{num_clips} clips"
+        )
+    _, group_of = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(group_of)
+    members = np.full((len(sizes), sizes.max()), -1)
+    members[np.arange(sizes.max()) < sizes[:, None]] = np.argsort(group_of, kind="stable")
+    return members
 
 
 def paired_test(values, baseline, *, level=0.95, num_resamples=NUM_RESAMPLES, seed=0):

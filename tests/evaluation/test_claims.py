@@ -77,6 +77,7 @@ def clip():
     names = [*VIDEOS, "static"]
     videos = {**dict.fromkeys(names, real), "static": still(real)}
     return Clip(
+        speaker="a",
         landmarks=real.landmarks,
         audio=audio,
         speech=real.lips,

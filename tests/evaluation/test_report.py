@@ -78,6 +78,22 @@ def test_an_interval_that_is_wholly_beyond_the_bar_that_its_value_reaches():
     assert (row["reached"], row["interval_agrees"]) == (True, False)
 
 
+def test_clips_of_a_speaker_are_drawn_together():
+    """Twice the same clip tells no more than once; one that is not scored leaves its speaker."""
+    numbers = [0.5, 0.7, 0.6, 0.9]
+    once = report.summarise("lips", values(*numbers))
+    twice = values(*[number for number in numbers for _ in range(2)])
+    assert report.summarise("lips", twice, speakers=list("aabbccdd"))["interval"] == (
+        pytest.approx(once["interval"])
+    )
+    fault = {"speech": UserError("audio: no pauses"), **COMPARED}
+    less = report.summarise("lips", [fault, *twice[1:]], speakers=list("aabbccdd"))
+    assert less["num_clips"] == 7
+    assert less["interval"] == pytest.approx(once["interval"], abs=0.02)
+    alone = report.summarise("lips", values(0.7, 0.8), speakers=["a", "a"])
+    assert (alone["interval"], alone["interval_agrees"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("share", "reached"), [(0.5, False), (0.7, True), (1.4, True), (1.6, False)]
 )
@@ -143,7 +159,12 @@ def test_comparisons():
 def test_written_report(tmp_path):
     found = {
         **{"model": "styletalker-x", "dataset": "tiny", "split": "test", "seed": 0},
-        **{"num_clips": 2, "seconds": 1.5, "command": "python -m jaxtalk.evaluate"},
+        **{
+            "num_clips": 2,
+            "num_speakers": 1,
+            "seconds": 1.5,
+            "command": "python -m jaxtalk.evaluate",
+        },
         "claims": [
             report.summarise("lips", values(0.2, 0.3)),
             report.summarise("csim", [], "the stage arcface"),

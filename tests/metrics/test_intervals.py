@@ -35,6 +35,32 @@ def test_coverage_of_a_share():
     assert share_that_holds(pairs, 0.8, statistic=ratio_of_means) == pytest.approx(0.95, abs=0.025)
 
 
+def test_coverage_of_means_of_people_whose_clips_are_alike():
+    """Of 1 to 3 clips each; as if they were independent, the truth is missed far too often."""
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(16), np.tile([1, 3, 2, 2], 4))
+    samples = rng.normal(3, 2, (600, 16))[:, people] + rng.normal(0, 1, (600, len(people)))
+    held = share_that_holds(samples, 3, groups=people)
+    assert held == pytest.approx(0.95, abs=0.025)
+    assert share_that_holds(samples, 3) < held - 0.05
+
+
+def test_groups_of_equal_clips_are_as_one_clip_each():
+    values = np.random.default_rng(0).normal(0, 1, (12, 2))
+    once = bootstrap(values, statistic=lambda v: v.mean(axis=(-2, -1)))
+    names = np.tile([f"person {i:02d}" for i in range(12)], 2)
+    twice = bootstrap(
+        np.tile(values, (2, 1)), groups=names, statistic=lambda v: v.mean(axis=(-2, -1))
+    )
+    assert twice == pytest.approx(once)
+
+
+def test_groups_must_be_of_the_clips():
+    with pytest.raises(UserError, match=r"groups: found the shape .* each of the 3 clips"):
+        bootstrap(np.ones(3), groups=["a", "b"])
+    assert np.isnan(bootstrap(np.ones(3), groups=["a"] * 3).low)
+
+
 def test_close_to_students_interval():
     values = np.random.default_rng(0).normal(0, 1, 12)
     interval = bootstrap(values)
