@@ -48,7 +48,8 @@ class Stage:
       alarm: (step, values, annotations) -> what the user must know, or None. Asked after each
         evaluation until it speaks. `values` are those of `eval_step`, numpy {name: [N]};
         `annotations(key)` gives that number of many clips of the training split, numpy [n], n = 0
-        where the corpus has no such key.
+        where the corpus has no such key; `annotations(key, built=True)` as the build measured it,
+        see `jaxtalk.data.source`.
     """
 
     name: str

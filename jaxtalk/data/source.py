@@ -1,6 +1,7 @@
 """Opening a corpus: ArrayRecord files that a TFDS builder wrote, read without TensorFlow."""
 
 import hashlib
+import json
 import os
 import pathlib
 
@@ -11,6 +12,7 @@ from jaxtalk.core.errors import UserError
 
 _FINGERPRINT_BYTES = 65_536
 _MAX_ANNOTATED = 200  # clips that are read for `annotations`
+REPORT = "build_report.jsonl"  # beside the versions of a corpus: what became of each source
 _BUILDERS = pathlib.Path(__file__).resolve().parents[2] / "tfds_builders"
 
 
@@ -51,16 +53,37 @@ def split_names(dataset):
     return [name for name, split in splits.items() if split.num_examples]
 
 
-def annotations(dataset, split, key):
+def annotations(dataset, split, key, *, built=False):
     """One number of many clips, such as `av_offset_frames`: numpy [n].
 
-    Of at most 200 clips, evenly spaced over the split; n = 0 where the corpus has no such key.
+    Of at most 200 clips, evenly spaced over the split; n = 0 where the corpus has no such key. With
+    `built`, as the build measured it before it changed the clip: of all clips that it kept, n = 0
+    where it left no report or did not measure that.
     """
+    if built:
+        return _built(pathlib.Path(corpus_dir(dataset)).parent / REPORT, key)
     corpus = open_corpus(dataset, split)
     if key not in corpus[0]:
         return np.zeros(0)
     indices = np.linspace(0, len(corpus) - 1, min(len(corpus), _MAX_ANNOTATED)).astype(int)
     return np.array([corpus[int(index)][key] for index in indices])
+
+
+def _built(report, key):
+    if not report.is_file():
+        return np.zeros(0)
+    found = []
+    with report.open(errors="replace") as lines:
+        for text in lines:
+            try:
+                line = json.loads(text)
+            except ValueError:  # a line that was cut off
+                continue
+            if isinstance(line, dict) and line.get("kept") is True:
+                value = line.get(key)
+                if isinstance(value, int | float) and np.isfinite(value):
+                    found.append(value)
+    return np.array(found)
 
 
 def corpus_dir(dataset):

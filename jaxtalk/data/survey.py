@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.data.histogram import Histogram
-from jaxtalk.data.source import corpus_dir, open_corpus
+from jaxtalk.data.source import REPORT, corpus_dir, open_corpus
 from jaxtalk.media import audio as audio_lib
 from jaxtalk.media import clip_filters
 from jaxtalk.media.video import decode_frames, num_frames
@@ -21,7 +21,6 @@ from jaxtalk.media.video import decode_frames, num_frames
 _MAX_TOLD = 20  # faults; the others are counted
 _MAX_MEASURES = 30  # of a report
 _SHARPNESS_FRAMES = 3
-REPORT = "build_report.jsonl"
 
 
 class Measure(NamedTuple):

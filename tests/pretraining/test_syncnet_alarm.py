@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import pathlib
 import re
 
@@ -75,7 +76,7 @@ def test_silent_where_it_learns_and_loud_where_the_sound_is_of_other_clips(funct
 
     values = trained(functions, shuffled)
     assert stage.alarm(STEPS - 1, values, pytest.fail) is None, "it may need as many steps"
-    told = stage.alarm(STEPS, values, lambda key: np.repeat([0, 3], [7, 2]))
+    told = stage.alarm(STEPS, values, noting(np.repeat([0, 3], [7, 2])))
     first, found, known, *causes = told.splitlines()
     recall = values["recall_at_1"].mean()
     assert f"recall_at_1 is {recall:.3f}, where guessing gives 0.250" in first
@@ -90,6 +91,11 @@ def test_silent_where_it_learns_and_loud_where_the_sound_is_of_other_clips(funct
         assert any(line.strip().startswith(f"{cause}:") for line in causes)
 
 
+def noting(clips, build=()):
+    """The `annotations` of a corpus with these offsets."""
+    return lambda key, built=False: np.array(build if built else clips)
+
+
 def values(recall, offsets):
     ones = np.ones(len(offsets))
     return {"recall_at_1": recall * ones, "chance": ones / 8, "offset": np.float32(offsets)}
@@ -97,7 +103,7 @@ def values(recall, offsets):
 
 def test_chance_is_left_at_twice_of_it():
     def told(recall):
-        return alarm.at_chance(5, values(recall, [0, 3]), lambda key: np.zeros(0), max_offset=4)
+        return alarm.at_chance(5, values(recall, [0, 3]), noting([]), max_offset=4)
 
     assert told(0.25) is None
     assert "at step 5 held-out recall_at_1 is 0.240" in told(0.24)
@@ -114,13 +120,29 @@ def test_zeros_of_a_corpus_clear_nothing(tmp_path):
     built = told(functools.partial(source.annotations, corpus, "train"))
     assert built.startswith("av_offset_frames of 3 training clips: all 0, ")
     assert "not measured" in built and "most at 0" not in built
-    assert told(lambda key: np.int32([0, 0, 1])).endswith("0 0 0 0 2 1 0 0 0, most at 0")
+    assert told(noting([0, 0, 1])).endswith("0 0 0 0 2 1 0 0 0, most at 0")
+
+
+def test_offsets_that_the_build_has_measured_are_counted(tmp_path):
+    """Of the clips that it kept; what it left out, and lines that are cut off, count nothing."""
+    corpus = ConfigDict(build_tiny_corpus(tmp_path, num_train=3, num_test=1))
+    lines = [{"kept": True, "av_offset_frames": n} for n in (-2, -2, 7)]
+    lines += [{"kept": False, "av_offset_frames": 1}, {"kept": True}, [3]]
+    report = pathlib.Path(source.corpus_dir(corpus)).parent / source.REPORT
+    report.write_text("\n".join([*map(json.dumps, lines), '{"kept": tr']))
+    annotations = functools.partial(source.annotations, corpus, "train")
+    known = alarm.at_chance(5, values(0.1, [0]), annotations, max_offset=4).splitlines()[2]
+    assert known == (
+        "av_offset_frames of 3 clips, as the build has measured them before it brought sound and "
+        "picture in step, -4 .. 4 frames: 0 0 2 0 0 0 0 0 1, most at -2; 0 of 3 training clips are "
+        "noted with another than 0 left"
+    )
 
 
 def test_what_it_advises_exists():
     """The report, its key and the option are those of the builders."""
-    advice = alarm.CAUSES + alarm.noted(np.zeros(3), 4)
-    assert survey.REPORT in advice and "av_offset_frames" in survey.REPORT_MEASURES
+    advice = alarm.CAUSES + alarm.noted(np.zeros(3), [], 4)
+    assert source.REPORT in advice and "av_offset_frames" in survey.REPORT_MEASURES
     builder = command_line.parser("").format_help()
     options = set(re.findall(r"--\w+", advice))
     assert options and all(option in builder for option in options)

@@ -237,7 +237,7 @@ DATA = types.SimpleNamespace(
     check_note=lambda codes_dir, dataset, digest: None,
     encode_corpus=encode_corpus,
     fingerprint=lambda dataset: f"digest of {dataset.name}",
-    annotations=lambda dataset, split, key: np.zeros(0),
+    annotations=lambda dataset, split, key, built=False: np.zeros(0),
 )
 
 

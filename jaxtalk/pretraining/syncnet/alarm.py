@@ -22,42 +22,51 @@ def at_chance(step, values, annotations, *, max_offset):
     Args:
       step: of the training.
       values: of the stage's `eval_step`: `recall_at_1`, `chance`, `offset`, numpy [N] of N clips.
-      annotations: (key) -> numpy [n], see `jaxtalk.core.stage`; asked for `av_offset_frames`.
+      annotations: see `jaxtalk.core.stage`; asked for `av_offset_frames`, of the clips and of their
+        build.
       max_offset: the largest of the offsets that were compared, in frames.
     """
     recall, chance = values["recall_at_1"].mean(), values["chance"].mean()
     if recall >= TIMES_CHANCE * chance:
         return None
     offsets, known = values["offset"], annotations("av_offset_frames")
+    measured = annotations("av_offset_frames", built=True)
     return "\n".join(
         [
             f"at step {step} held-out recall_at_1 is {recall:.3f}, where guessing gives "
             f"{chance:.3f}: it has not learned to match sound and picture, and what is trained on "
             "it will not either",
             f"best offset of {len(offsets)} held-out clips, {counts(offsets, max_offset)}",
-            f"av_offset_frames {noted(known, max_offset)}",
+            f"av_offset_frames {noted(known, measured, max_offset)}",
             CAUSES,
         ]
     )
 
 
-def noted(offsets, max_offset):
-    """What the offsets that a corpus notes tell.
+def noted(offsets, measured, max_offset):
+    """What the offsets that a corpus notes, and those that its build has measured, tell.
 
     The builders here note 0 whether they have measured or not: true of drawn heads, what --syncnet
     leaves of videos, and no finding where videos were built without it.
 
     Args:
       offsets: `av_offset_frames` of training clips, [N] frames; N = 0 where the corpus lacks it.
+      measured: those of build_report.jsonl, [M] frames, before the sound was moved; M = 0 where
+        nobody has measured them.
     """
+    if len(measured):
+        text = (
+            f"of {len(measured)} clips, as the build has measured them before it brought sound and "
+            f"picture in step, {counts(measured, max_offset)}"
+        )
+        left = np.count_nonzero(offsets)
+        return f"{text}; {left} of {len(offsets)} training clips are noted with another than 0 left"
     if not len(offsets):
         return "is not in the corpus, so no clip is dropped by it"
     if not np.any(offsets):
         return (
-            f"of {len(offsets)} training clips: all 0, which is true of drawn heads and of videos "
-            "built with --syncnet, and of other videos says that they were not measured; "
-            "build_report.jsonl beside the corpus has what was found before the sound was moved, "
-            "python -m jaxtalk.data.inspect draws it"
+            f"of {len(offsets)} training clips: all 0, which is true of drawn heads; of videos it "
+            "says that they were not measured, as build_report.jsonl beside the corpus has none"
         )
     return f"of {len(offsets)} training clips, {counts(offsets, max_offset)}"
 
