@@ -24,6 +24,7 @@ train() { # preset, work directory, options
   "$python" -m jaxtalk.train --config "configs/styletalker.py:$1" --workdir "$2" "${options[@]}"
 }
 echo "checks the options with each recipe"
+train bundle $runs/full --stage landmarks --dry_run "$@" >/dev/null
 train bundle $runs/full --dry_run "$@" >/dev/null
 train bundle_no_flow $runs/no_flow --dry_run "$@" >/dev/null
 train bundle_no_sync $runs/no_sync --dry_run "$@" >/dev/null

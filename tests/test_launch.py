@@ -158,6 +158,7 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
         for stage in ("perceptual", "arcface", "psp", "syncnet")
     ]
     assert trainings(folder) == [
+        begins[0] + f"--stage landmarks --dry_run {option}",
         *(begin + f"--dry_run {option}" for begin in begins),
         begins[0] + f"--stage landmarks {option}",
         begins[0] + option,
@@ -169,7 +170,7 @@ def test_training_of_the_bundle_measures_what_it_has_made(tmp_path):
     packed = [line for line in (folder / "log").read_text().splitlines() if pack in line]
     assert packed[1] == packed[0] + " --claims runs/evaluation/report.json"
     made = [pack, build, "jaxtalk.evaluate", pack]
-    assert modules_run(folder)[2:] == [*[train] * 3, build, build, *[train] * 4, *made]
+    assert modules_run(folder)[2:] == [*[train] * 4, build, build, *[train] * 4, *made]
 
 
 # ml_collections loads config files with a function that Python deprecates.
@@ -188,7 +189,7 @@ def test_each_recipe_of_the_bundle_has_the_values_that_it_is_given(tmp_path, mon
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(ROOT)
     called = [["train", *line.split()] for line in trainings(folder)]
-    assert len(called) == 7
+    assert len(called) == 8
     for argv in called:
         values = flags.FlagValues()
         command_line.define_flags(values, argv)
@@ -207,6 +208,7 @@ def test_options_that_an_ablation_refuses_end_the_bundle_before_any_work(tmp_pat
     done = bash("launch/train_bundle.sh", "--config.psp.x=1", cwd=folder, PYTHON=python)
     assert done.returncode == 1
     called = trainings(folder)
+    assert len(called) == {"no_flow": 3, "no_sync": 4}[ablation]
     assert all("--dry_run --config.psp.x=1" in options for options in called)
     assert modules_run(folder) == ["venv", "pip", *["jaxtalk.train"] * len(called)]
 

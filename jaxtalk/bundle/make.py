@@ -33,6 +33,7 @@ import tempfile
 import numpy as np
 from flax import traverse_util
 
+from jaxtalk.bundle.claimed import claims_of
 from jaxtalk.core.errors import UserError
 from jaxtalk.training.checkpoint import (
     digest,
@@ -214,58 +215,6 @@ def keep(name, old, new):
     return json.loads((old / "card.json").read_text())["stages"][name]
 
 
-def claims_of(path, packed):
-    """The claims of a report, for the card: {claim: values}.
-
-    The report must be of the weights that are packed, by the name that `Talker` gives them. Left to
-    the user is what that name does not tell: which ablations were compared with, and values of the
-    config, such as `prior_scale`, that were changed since.
-
-    Args:
-      path: of the report.json that `jaxtalk.evaluate --checkpoint` writes.
-      packed: directory of what is packed.
-
-    Raises:
-      UserError: no such report, or one of another checkpoint.
-    """
-    try:
-        report = json.loads(pathlib.Path(path).read_text())
-        model = report["model"]
-        claims = {
-            row["claim"]: {
-                **{key: row[key] for key in ("name", "value", "interval")},
-                "bar": [row["low"], row["high"]],  # None: no bar on that side
-                **{key: row[key] for key in ("reached", "num_clips")},
-            }
-            for row in report["claims"]
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"--claims: found no report of claims in {path} ({error!r}), expected the report.json "
-            "that `bash launch/check_bundle.sh` writes; run that first"
-        ) from error
-    expected = model_name(packed)
-    if model != expected:
-        raise UserError(
-            f"--claims: found a report of {model} in {path}, expected one of {expected}, the "
-            "weights of this bundle; make it without --claims, then run "
-            "`bash launch/check_bundle.sh`, then make it again with its report"
-        )
-    return claims
-
-
-def model_name(packed):
-    """`Talker.name` of what is packed; UserError without the stages that a Talker has."""
-    missing = [name for name in ("psp", STAGE) if not has_weights(packed / name)]
-    if missing:
-        raise UserError(
-            f"--claims: found no {' and no '.join(missing)} in this bundle, expected both psp and "
-            f"{STAGE}, whose claims these are; train them in the run"
-        )
-    variables, config = load_weights(packed / STAGE)
-    return f"{STAGE}-{config.preset}-{digest(load_weights(packed / 'psp')[0] | variables)[:8]}"
-
-
 def make(workdir, bundle=BUNDLE, note="", ablations=None, claims=None):
     """Writes the bundle of `workdir` under `bundle`; returns the card.
 
@@ -300,7 +249,7 @@ def make(workdir, bundle=BUNDLE, note="", ablations=None, claims=None):
             "stages": dict(sorted(stages.items())),
         }
         if claims:
-            card["claims"] = claims_of(claims, new)
+            card |= claims_of(claims, new)
         total = sum(row["megabytes"] for row in stages.values())
         if total > MAX_MEGABYTES:
             raise UserError(

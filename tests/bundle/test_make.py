@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from configs import styletalker
-from jaxtalk.bundle import make
+from jaxtalk.bundle import claimed, make
 from jaxtalk.core.errors import UserError
+from jaxtalk.evaluation.claims import CLAIMS
 from jaxtalk.training.checkpoint import digest, load_weights, save_weights
 
 
@@ -233,15 +234,19 @@ def report(run, tmp_path):
     """A function that writes the report of a model of some name."""
     trained_on(run / "psp")
 
-    def write(model):
+    def write(model, claims=tuple(CLAIMS), split="test"):
         measured = {"value": 0.7, "interval": [0.6, 0.8], "reached": True, "num_clips": 24}
         unknown = {"value": None, "interval": None, "reached": None, "num_clips": 0}
         rows = [
-            {"claim": "lips", "name": "lips follow", "low": 0.6, "high": None, **measured},
-            {"claim": "blinks", "name": "people blink", "low": 0.5, "high": 2.0, **unknown},
+            {
+                **{"claim": key, "name": f"of {key}", "low": 0.6, "high": None, "note": ""},
+                **(unknown if key == "blinks" else measured),
+                **{"protocol": "x", "interval_agrees": None if key == "blinks" else False},
+            }
+            for key in claims
         ]
-        values = {"model": model, "claims": [{**row, "protocol": "x", "note": ""} for row in rows]}
-        (tmp_path / "report.json").write_text(json.dumps(values))
+        where = {"dataset": "heads", "split": split, "seed": 0, "num_clips": 24}
+        (tmp_path / "report.json").write_text(json.dumps({"model": model, **where, "claims": rows}))
         return tmp_path / "report.json"
 
     return write
@@ -249,20 +254,28 @@ def report(run, tmp_path):
 
 def test_claims_come_into_the_card(run, report, tmp_path):
     assert "claims" not in make.make(run, tmp_path / "bundle")
-    model = make.model_name(tmp_path / "bundle/demo")
+    model = claimed.model_name(tmp_path / "bundle/demo")
     card = make.make(run, tmp_path / "bundle", claims=report(model))
     assert card["claims"]["lips"] == {
-        **{"name": "lips follow", "value": 0.7, "interval": [0.6, 0.8], "bar": [0.6, None]},
-        **{"reached": True, "num_clips": 24},
+        **{"name": "of lips", "value": 0.7, "interval": [0.6, 0.8], "bar": [0.6, None]},
+        **{"reached": True, "interval_agrees": False, "num_clips": 24},
     }
-    assert card["claims"]["blinks"]["reached"] is None
+    assert list(card["claims"]) == list(CLAIMS) and card["claims"]["blinks"]["reached"] is None
+    assert card["claims_measured_on"]["dataset"] == "heads"
     assert json.loads((tmp_path / "bundle/demo/card.json").read_text()) == card
-    assert make.model_name(tmp_path / "bundle/demo") == model
+    assert claimed.model_name(tmp_path / "bundle/demo") == model
 
 
 def test_claims_of_others_are_refused(run, report, tmp_path):
     make.make(run, tmp_path / "bundle")
     before = (tmp_path / "bundle/demo/card.json").read_bytes()
+    model = claimed.model_name(tmp_path / "bundle/demo")
+    for wrong, found in (
+        ({"claims": ["lips"]}, "1 claims on 'test'"),
+        ({"split": "train"}, "train"),
+    ):
+        with pytest.raises(UserError, match=f"--claims: found a report of .*{found}.* all 22 on"):
+            make.make(run, tmp_path / "bundle", claims=report(model, **wrong))
     other = report("styletalker-demo-01234567")
     with pytest.raises(UserError, match="--claims: found a report of styletalker-demo-01234567"):
         make.make(run, tmp_path / "bundle", claims=other)
