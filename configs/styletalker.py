@@ -171,8 +171,8 @@ def _bundle_recipe(preset, stages):
     # Faces that training never saw come out the better the more it has seen.
     stages["psp"].data.corpus = "procedural_heads/faces_64"
     # Motion that the prior has seen to its end: in 48 frames a head hardly turns. And it goes on
-    # learning for long: what it draws moves a third as much as people do after 700 steps, and the
-    # bundle's weights took 21,000.
+    # learning for long: what it draws moves a third as much as people do after 700 steps. The
+    # bundle's weights took 21,500 steps on codes, in rounds.
     stages["styletalker"].data.clip_frames = 72
     stages["styletalker"].loss.audio_steps = 1_200
     stages["styletalker"].loss.code_steps = 20_000

@@ -104,7 +104,7 @@ class Talker:
             raise UserError(
                 f"checkpoint: found the networks {', '.join(sorted(variables))} in {directory}, "
                 f"expected {', '.join(NETWORKS)}; give the work directory of a "
-                "`configs/styletalker.py` run"
+                f"`configs/styletalker.py` run, or one of {', '.join(BUNDLED)}"
             )
         try:
             _check_shapes(variables, config[STAGE].model, directory)
@@ -250,9 +250,9 @@ def find_weights(checkpoint):
         if has_weights(directory):
             return directory
     raise UserError(
-        f"checkpoint: found no weights of StyleTalker in {root}, expected a work directory or one "
-        f"of {', '.join(BUNDLED)}; make one with `python -m jaxtalk.train --config "
-        "configs/styletalker.py --workdir runs/demo`"
+        f"checkpoint: found no weights of StyleTalker in {os.fspath(checkpoint)!r}, expected a "
+        f"work directory or one of {', '.join(BUNDLED)}; make one with `python -m jaxtalk.train "
+        "--config configs/styletalker.py --workdir runs/demo`"
     )
 
 
