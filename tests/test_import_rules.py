@@ -58,7 +58,7 @@ RULES = {
         "jaxtalk.talker",
         "jaxtalk.training.checkpoint",
     ),
-    "jaxtalk.bundle": ("jaxtalk.training.checkpoint",),
+    "jaxtalk.bundle": ("jaxtalk.evaluation.claims", "jaxtalk.training.checkpoint"),
     "configs": (),
     # The one module of the builders that needs JAX.
     "tfds_builders.preparation.lip_sync": (

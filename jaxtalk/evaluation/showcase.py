@@ -121,7 +121,11 @@ def videos_of(folder, talkers, clip, other):
         videos = np.stack([frames[row][:length] for row in rows])
         write_sheet(folder / f"{name}.png", videos)
         write_side_by_side(folder / f"{name}.mp4", videos, clip.audio, talker)
-        sections += [f"## {title}", "", f"From above: {text}. [With sound]({name}.mp4)."]
+        sections += [
+            f"## {title}",
+            "",
+            f"From above: {text}. [With sound]({name}.mp4), from the left.",
+        ]
         sections += ["", f"![frames]({name}.png)", ""]
     return sections
 

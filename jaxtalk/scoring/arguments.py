@@ -47,7 +47,7 @@ def parse(argv, description):
     add(
         "--protocols", nargs="*", choices=PROTOCOLS, default=None, metavar="PROTOCOL",
         help="what a checkpoint generates to be scored: "
-        f"{', '.join(PROTOCOLS)}; all, or none with --claims, if not given",
+        f"{', '.join(PROTOCOLS)}; all, or none with --claims, if not given; without a name, none",
     )  # fmt: skip
     add("--landmarks", help="work directory of configs/landmarks.py")
     add("--no_flow", help="work directory of configs/styletalker.py:no_flow")

@@ -9,7 +9,6 @@ from jaxtalk.core.batch import example_batch
 from jaxtalk.core.errors import config_faults_of
 from jaxtalk.training import checkpoint
 
-SAMPLE_STEPS = 64  # steps over which lazy regularisers are averaged
 _COLUMNS = (
     "stage",
     "module",
@@ -74,8 +73,7 @@ def _num_parameters(variables):
 def _cost(stage, state, frozen, values):
     """MB that the largest step holds, and GFLOP of an average step as text."""
     batch = _shapes(example_batch(stage.batch_spec, values.batch_size))
-    steps = range(min(values.num_steps, SAMPLE_STEPS))
-    counts = collections.Counter(stage.flags_at(step) for step in steps)
+    counts = collections.Counter(map(stage.flags_at, range(values.num_steps)))
     step = jax.jit(stage.train_step, static_argnames="flags")
     peak, flop = 0, 0.0
     for flags, count in counts.items():
@@ -83,7 +81,7 @@ def _cost(stage, state, frozen, values):
         peak = max(peak, peak_bytes(traced.jaxpr.jaxpr))
         cost = traced.lower().cost_analysis() or {}
         flop += count * cost.get("flops", float("nan"))
-    return peak / 1e6, "?" if flop != flop else f"{flop / len(steps) / 1e9:.1f}"
+    return peak / 1e6, "?" if flop != flop else f"{flop / values.num_steps / 1e9:.1f}"
 
 
 def peak_bytes(jaxpr):
