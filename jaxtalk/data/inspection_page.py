@@ -8,7 +8,8 @@ import string
 import numpy as np
 
 from jaxtalk.data.film_strip import PICTURE_S, shown_text
-from jaxtalk.data.survey import MEASURES, REPORT, REPORT_MEASURES, Measure
+from jaxtalk.data.source import REPORT
+from jaxtalk.data.survey import MEASURES, REPORT_MEASURES, Measure
 from jaxtalk.media.files import replacing
 
 _TEMPLATE = pathlib.Path(__file__).with_name("inspection_page.html")

@@ -61,7 +61,9 @@ def annotations(dataset, split, key, *, built=False):
     where it left no report or did not measure that.
     """
     if built:
-        return _built(pathlib.Path(corpus_dir(dataset)).parent / REPORT, key)
+        kept = (line for line in report_lines(dataset) or () if line and line.get("kept") is True)
+        found = (line.get(key) for line in kept)
+        return np.array([v for v in found if isinstance(v, int | float) and np.isfinite(v)])
     corpus = open_corpus(dataset, split)
     if key not in corpus[0]:
         return np.zeros(0)
@@ -69,21 +71,20 @@ def annotations(dataset, split, key, *, built=False):
     return np.array([corpus[int(index)][key] for index in indices])
 
 
-def _built(report, key):
-    if not report.is_file():
-        return np.zeros(0)
-    found = []
-    with report.open(errors="replace") as lines:
-        for text in lines:
+def report_lines(dataset):
+    """Iterator of the lines of `REPORT`: dicts, None for a damaged one; None without the file."""
+    path = pathlib.Path(corpus_dir(dataset)).parent / REPORT
+    return _json_lines(path) if path.is_file() else None
+
+
+def _json_lines(path):
+    with path.open(errors="replace") as file:
+        for text in file:
             try:
                 line = json.loads(text)
-            except ValueError:  # a line that was cut off
-                continue
-            if isinstance(line, dict) and line.get("kept") is True:
-                value = line.get(key)
-                if isinstance(value, int | float) and np.isfinite(value):
-                    found.append(value)
-    return np.array(found)
+            except ValueError:  # it was cut off
+                line = None
+            yield line if isinstance(line, dict) else None
 
 
 def corpus_dir(dataset):

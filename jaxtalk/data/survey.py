@@ -2,9 +2,7 @@
 
 import collections
 import dataclasses
-import json
 import math
-import pathlib
 import sys
 from typing import NamedTuple
 
@@ -13,7 +11,7 @@ from tqdm import tqdm
 
 from jaxtalk.core.errors import UserError
 from jaxtalk.data.histogram import Histogram
-from jaxtalk.data.source import REPORT, corpus_dir, open_corpus
+from jaxtalk.data.source import open_corpus, report_lines
 from jaxtalk.media import audio as audio_lib
 from jaxtalk.media import clip_filters
 from jaxtalk.media.video import decode_frames, num_frames
@@ -183,20 +181,15 @@ class Report:
 
 def read_report(dataset):
     """`Report` of a corpus, read line by line; None where there is no such file."""
-    path = pathlib.Path(corpus_dir(dataset)).parent / REPORT
-    if not path.is_file():
+    lines = report_lines(dataset)
+    if lines is None:
         return None
     report = Report()
-    with path.open(errors="replace") as file:
-        for text in file:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                line = None
-            if isinstance(line, dict):
-                _count_line(report, line)
-            else:
-                report.num_damaged += 1
+    for line in lines:
+        if line is None:
+            report.num_damaged += 1
+        else:
+            _count_line(report, line)
     return report
 
 

@@ -274,6 +274,28 @@ def test_table_counts_the_work_of_a_step():
     assert 0.7 < float(row.split()[-1]) / (2 * forward) < 1.5
 
 
+def test_table_counts_steps_of_another_kind_that_come_late():
+    """A quarter of the steps with four times the batch: so much memory, 7/4 of the work."""
+    config = tiny_stage.get_config()
+    config.psp.batch_size, config.psp.model.width, config.psp.num_steps = 8192, 64, 200
+    stage = tiny_stage.make(config.psp)
+
+    def train_step(state, frozen, batch, rng, flags):
+        if flags:
+            batch = jax.tree.map(lambda a: jnp.concatenate([a] * 4), batch)
+        return stage.train_step(state, frozen, batch, rng, flags=())
+
+    def flags_at(step):
+        return ("large",) if step >= 150 else ()
+
+    mixed = dataclasses.replace(stage, train_step=train_step, flags_at=flags_at)
+    jobs = [recipe.Job("psp", config.psp.module, s, None, "new") for s in (stage, mixed)]
+    rows = [line.split() for line in dry_run.table(config, jobs).splitlines()[1:]]
+    peaks, work = np.float64([[row[-2].replace(",", ""), row[-1]] for row in rows]).T
+    assert peaks[1] > 3 * peaks[0]
+    assert work[1] / work[0] == pytest.approx(7 / 4, rel=0.1)
+
+
 def test_peak_counts_what_is_alive_at_once():
     """Three arrays of 4 kB: the input, a sum that dies, and one of the next two."""
 
